@@ -1,0 +1,190 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// MaxSize bounds an encoded event, in bytes. It is far below the broker's
+// own bound on a message (1 MiB).
+const MaxSize = 256 << 10
+
+// envelope is the JSON of an event. Its order of fields is that of the bytes.
+type envelope struct {
+	SpecVersion     string    `json:"specversion"`
+	ID              ulid.ULID `json:"id"`
+	Source          string    `json:"source"`
+	Type            Type      `json:"type"`
+	Subject         string    `json:"subject,omitempty"`
+	Time            time.Time `json:"time"`
+	DataContentType string    `json:"datacontenttype"`
+	Tenant          string    `json:"tenant"`
+	// CloudEvents allows lower-case letters and digits in an attribute's name.
+	IdempotencyKey     string `json:"idempotencykey,omitempty"`
+	IdempotencyRequest string `json:"idempotencyrequest,omitempty"`
+	IdempotencyCount   uint64 `json:"idempotencycount,omitempty"`
+	Data               Data   `json:"data,omitempty"`
+}
+
+// Encode gives the bytes of e as they are published. It refuses an event that
+// Decode would refuse.
+func Encode(e Event) ([]byte, error) {
+	if e.Data == nil {
+		return nil, missing("data")
+	}
+	if err := checkEnvelope(&e); err != nil {
+		return nil, fmt.Errorf("encode %s event: %w", e.Data.Type(), err)
+	}
+	if err := e.Data.check(); err != nil {
+		return nil, fmt.Errorf("encode %s event: %w", e.Data.Type(), within("data", err))
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(envelope{
+		SpecVersion:        SpecVersion,
+		ID:                 e.ID,
+		Source:             e.Source,
+		Type:               e.Data.Type(),
+		Subject:            e.Subject,
+		Time:               e.Time.UTC(),
+		DataContentType:    "application/json",
+		Tenant:             e.Tenant,
+		IdempotencyKey:     e.Idempotency.Key,
+		IdempotencyRequest: e.Idempotency.Request,
+		IdempotencyCount:   e.Idempotency.Count,
+		Data:               e.Data,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode %s event: %w", e.Data.Type(), err)
+	}
+	raw := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	if len(raw) > MaxSize {
+		return nil, fmt.Errorf("encode %s event: %d bytes are more than the %d that an event may have", e.Data.Type(), len(raw), MaxSize)
+	}
+	return raw, nil
+}
+
+// Decoder decodes events. It keeps the names that it meets often (tenants, sites,
+// actors), so that a replay does not allocate them anew. It is not safe for
+// concurrent use; its zero value is ready.
+type Decoder struct {
+	names names
+}
+
+// Decode reads one event. The result shares no memory with raw, save for the data
+// of an [Unknown]. Errors are [*FieldError]s.
+func Decode(raw []byte) (Event, error) { return new(Decoder).Decode(raw) }
+
+// Decode reads one event, as the function [Decode] does.
+func (d *Decoder) Decode(raw []byte) (Event, error) {
+	r := &reader{buf: raw, names: &d.names}
+	var (
+		e        Event
+		typ      Type
+		dataAt   = -1 // where the data stands, if it came before the type
+		specSeen bool
+	)
+	err := r.object(func(key []byte) (err error) {
+		switch string(key) {
+		case "specversion":
+			var v string
+			if v, err = r.name(); err == nil && v != SpecVersion {
+				err = invalid("is %q; this build reads %q", v, SpecVersion)
+			}
+			specSeen = true
+		case "id":
+			e.ID, err = r.ulid()
+		case "source":
+			e.Source, err = r.name()
+		case "type":
+			var s string
+			s, err = r.name()
+			typ = Type(s)
+		case "subject":
+			e.Subject, err = r.string()
+		case "time":
+			e.Time, err = r.time()
+		case "datacontenttype":
+			var v string
+			if v, err = r.name(); err == nil && v != "application/json" {
+				err = invalid("is %q; events are application/json", v)
+			}
+		case "tenant":
+			e.Tenant, err = r.name()
+		case "idempotencykey":
+			e.Idempotency.Key, err = r.string()
+		case "idempotencyrequest":
+			e.Idempotency.Request, err = r.string()
+		case "idempotencycount":
+			e.Idempotency.Count, err = r.uint()
+		case "data":
+			if typ == "" {
+				dataAt = r.pos
+				return r.skip()
+			}
+			e.Data = dataOf(typ)
+			return e.Data.decode(r)
+		default:
+			return r.skip()
+		}
+		return err
+	})
+	if err == nil {
+		err = r.end()
+	}
+	if err != nil {
+		return Event{}, err
+	}
+	if !specSeen {
+		return Event{}, missing("specversion")
+	}
+	if typ == "" {
+		return Event{}, missing("type")
+	}
+	if e.Data == nil {
+		e.Data = dataOf(typ)
+		if dataAt >= 0 {
+			r.pos = dataAt
+			if err := e.Data.decode(r); err != nil {
+				return Event{}, within("data", err)
+			}
+		}
+	}
+	if err := checkEnvelope(&e); err != nil {
+		return Event{}, err
+	}
+	if err := e.Data.check(); err != nil {
+		return Event{}, within("data", err)
+	}
+	return e, nil
+}
+
+func dataOf(t Type) Data {
+	if d := newData(t); d != nil {
+		return d
+	}
+	return &Unknown{Name: t}
+}
+
+func checkEnvelope(e *Event) error {
+	switch {
+	case e.ID.IsZero():
+		return missing("id")
+	case e.Source == "":
+		return missing("source")
+	case e.Time.IsZero():
+		return missing("time")
+	case e.Tenant == "":
+		return missing("tenant")
+	case !ValidTenant(e.Tenant):
+		return &FieldError{Field: "tenant", Problem: "is not of the form [a-z0-9][a-z0-9-]{0,62}"}
+	case e.Data.Type() == "":
+		return missing("type")
+	}
+	return nil
+}
