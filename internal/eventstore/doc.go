@@ -1,0 +1,30 @@
+// Package eventstore keeps the events of the ledger on one JetStream stream, over
+// a NATS connection. It does not know whether the server is embedded or a cluster.
+//
+// What is guaranteed, on a stream that [Store.Ensure] made or accepted:
+//
+//   - [Store.Append] returns without an error only when all of its events are
+//     stored, one after another without another caller's between them. On one
+//     server that runs with SyncAlways they are synced to its disk; on a stream
+//     with replicas a majority of servers has them.
+//   - An event is stored once, although its publication may have to be
+//     repeated: it is known by its id. Append answers with
+//     [ErrUnknownOutcome] only after it looked for the event on the stream, by
+//     id, until its time ran out.
+//   - [Store.Follow] gives every event, in the order of the stream, each once.
+//     A sequence that is missing ends it with a [GapError]; it skips nothing.
+//
+// What is not:
+//
+//   - Events of different callers have no order but the stream's.
+//   - After ErrUnknownOutcome the event may or may not be there, or appear
+//     shortly. Appending the same event again (the same id) within the
+//     stream's duplicates window is safe.
+//   - A server that was killed can lose the end of a stream to damage on disk and
+//     say nothing. Whoever depends on the stream keeps evidence of what it
+//     has seen, and compares.
+//   - Who may delete the stream or change it is a matter of the server's
+//     permissions.
+//
+// How callers share the cost of syncing is told in committer.go.
+package eventstore

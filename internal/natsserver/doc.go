@@ -1,0 +1,24 @@
+// Package natsserver runs the NATS server that lives inside a node.
+//
+// What is guaranteed:
+//
+//   - The stream's writes are synced to disk before they are acknowledged
+//     (SyncAlways). No option turns that off.
+//   - [Start] returns when JetStream has recovered its streams and answers, or
+//     with an error that names the cause.
+//   - The node itself connects in process, by a random secret that exists in
+//     memory only, and may do everything.
+//   - Whoever comes over TCP must sign in, may subscribe to what
+//     [Config.Authenticate] grants and to nothing else, and may publish nothing.
+//     So the JetStream API is out of their reach as well.
+//   - No secret that a client presents reaches the log.
+//
+// What is not: the server puts no lock on its directory. Two servers on one
+// directory destroy it; the caller holds the lock. A client's rights are
+// fixed when it signs in: whoever takes a token's rights away must also call
+// [Server.Disconnect].
+//
+// JetStream's size is not limited here; the disk is the limit. When the disk is
+// full or fails, JetStream stops and [Server.Healthy] says so: the server does
+// not recover from it by itself, the process has to be started anew.
+package natsserver
