@@ -1,0 +1,162 @@
+// Package identity keeps what tells a node and its ledger from every other: the
+// node's name, the ledger that its data belongs to, and the audit log's signing
+// key. They lie in the data directory's keys/, readable by the owner alone.
+//
+// What Save has returned for is on disk: the file is written aside, synced and
+// renamed, so that a crash leaves the old or the new one.
+package identity
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/tokenledger/tokenledger/events"
+)
+
+// Format is the version of the data directory that this build writes. It rises
+// when an older build could no longer read what a newer one wrote.
+const Format = 1
+
+// Identity is the content of keys/identity.json.
+type Identity struct {
+	Format int `json:"format"`
+	// Node names this node in events. It is made once for each data directory.
+	Node string `json:"node"`
+	// LedgerID is the ledger that the data belongs to; zero until one was
+	// created or joined. Once it is set, an empty stream is a lost stream.
+	LedgerID ulid.ULID `json:"ledger_id,omitzero"`
+	// LogOrigin and PublicKey are those of the audit log that this node made a
+	// signing key for.
+	LogOrigin string `json:"log_origin"`
+	PublicKey string `json:"public_key"`
+	// FirstRoot is the hash of the root token that was offered for a ledger that
+	// was to be created here.
+	FirstRoot events.Digest `json:"first_root,omitzero"`
+
+	dir      string
+	evidence Evidence
+}
+
+const (
+	identityFile = "identity.json"
+	signingFile  = "log.key"
+)
+
+// NewerError says that the data directory was written by a newer build.
+type NewerError struct {
+	Dir  string
+	Have int
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("the data directory %s has format %d, and this tokenledger knows formats up to %d: a newer version wrote it; run that version, or a newer one (nothing was changed)", e.Dir, e.Have, Format)
+}
+
+// Open reads the identity in dir, or makes one if there is none.
+func Open(dir string) (*Identity, error) {
+	id, err := read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return create(dir)
+	}
+	return id, err
+}
+
+func read(dir string) (*Identity, error) {
+	path := filepath.Join(dir, identityFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var id Identity
+	if err := json.Unmarshal(raw, &id); err != nil {
+		return nil, fmt.Errorf("read %s: %w: put the file back from a backup", path, err)
+	}
+	if id.Format > Format {
+		return nil, &NewerError{Dir: filepath.Dir(dir), Have: id.Format}
+	}
+	if id.Node == "" {
+		return nil, fmt.Errorf("read %s: it names no node: put the file back from a backup", path)
+	}
+	id.dir = dir
+	return &id, id.readEvidence()
+}
+
+func create(dir string) (*Identity, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	node := strings.ToLower(ulid.MustNew(ulid.Now(), rand.Reader).String())
+	origin := "tokenledger/" + node
+	signer, verifier, err := note.GenerateKey(rand.Reader, origin)
+	if err != nil {
+		return nil, fmt.Errorf("make the audit log's signing key: %w", err)
+	}
+	if err := writeFile(dir, signingFile, []byte(signer+"\n")); err != nil {
+		return nil, err
+	}
+	id := &Identity{Format: Format, Node: node, LogOrigin: origin, PublicKey: verifier, dir: dir}
+	return id, id.save()
+}
+
+// Join records that the data belongs to the ledger. From then on no other ledger
+// is served from it, and no new one is created in it.
+func (id *Identity) Join(ledger ulid.ULID) error {
+	if id.LedgerID == ledger {
+		return nil
+	}
+	id.LedgerID = ledger
+	return id.save()
+}
+
+// Offer records the hash of a root token before it is handed over.
+func (id *Identity) Offer(root events.Digest) error {
+	id.FirstRoot = root
+	return id.save()
+}
+
+func (id *Identity) save() error {
+	raw, err := json.MarshalIndent(id, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeFile(id.dir, identityFile, append(raw, '\n'))
+}
+
+// writeFile replaces dir/name as a whole, for the owner's eyes alone.
+func writeFile(dir, name string, content []byte) error {
+	path := filepath.Join(dir, name)
+	tmp, err := os.CreateTemp(dir, "."+name+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	_, err = tmp.Write(content)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return SyncDir(dir)
+}
+
+// SyncDir makes a rename in dir outlive a power cut.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
