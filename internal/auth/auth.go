@@ -1,0 +1,106 @@
+// Package auth settles who calls and what he may. Authenticate turns a presented
+// token into a caller; Authorize is the one place where a caller's permissions
+// are held against an operation, for every transport.
+package auth
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/commands/secret"
+	"github.com/tokenledger/tokenledger/events"
+)
+
+// Recorder keeps the outcome of validations.
+type Recorder interface {
+	// Record returns once the uses are as durable as the node promises.
+	Record(ctx context.Context, uses ...commands.Use) error
+}
+
+// Authenticator recognises callers by the ledger's own tokens.
+type Authenticator struct {
+	Judge *commands.Judge
+	Uses  Recorder
+	// Node is who asks when a caller signs in: the node itself.
+	Node events.Actor
+	Now  func() time.Time
+}
+
+// Session is a caller whose token was found good, with the record of that use,
+// which is still to be kept: nothing is answered to the caller before it is.
+type Session struct {
+	commands.Caller
+	use *pendingUse
+}
+
+type pendingUse struct {
+	commands.Use
+	taken bool
+}
+
+// TakeUse gives the record of the use of the caller's token, the first time that
+// it is asked for. Whoever takes it has it recorded, together with what else
+// there is to record.
+func (s Session) TakeUse() []commands.Use {
+	if s.use == nil || s.use.taken {
+		return nil
+	}
+	s.use.taken = true
+	return []commands.Use{s.use.Use}
+}
+
+// Authenticate judges the bearer token of a request for resource. A token that
+// is not good is recorded as rejected, and the error does not say why: its bearer
+// may be a thief.
+func (a *Authenticator) Authenticate(ctx context.Context, bearer secret.Secret, origin events.Origin, resource string) (Session, error) {
+	if bearer.Reveal() == "" {
+		return Session{}, &commands.Error{Kind: commands.Unauthenticated, Code: "no_token",
+			Detail: "the request bears no token", Hint: `send "Authorization: Bearer tl_…" with a token of this ledger`}
+	}
+	asked := commands.Validate{Token: bearer, UserAgent: origin.UserAgent, Resource: resource}
+	asked.ClientIP, _ = netip.ParseAddr(origin.IP)
+	v, err := a.Judge.Judge(ctx, asked)
+	if err != nil {
+		return Session{}, err
+	}
+	use := v.Use(a.Node, events.DefaultTenant, asked, a.Now())
+	if !v.Active() {
+		if err := a.Uses.Record(ctx, use); err != nil {
+			return Session{}, err
+		}
+		return Session{}, &commands.Error{Kind: commands.Unauthenticated, Code: "invalid_token",
+			Detail: "the token that the request bears is not good",
+			Hint:   "it may be mistyped, expired, revoked, suspended or bound to another network; an admin of the ledger can look it up by its id"}
+	}
+	id := v.Token.ID
+	return Session{
+		Caller: commands.Caller{
+			Actor:  events.Actor{Type: "token", ID: id.String(), Name: v.Token.Name, TokenID: id},
+			Origin: origin, Tenant: v.Token.Tenant, Scopes: v.Token.Scopes,
+		},
+		use: &pendingUse{Use: use},
+	}, nil
+}
+
+// Authorize holds the caller against what an operation needs, and gives the
+// tenant that it works on: the one asked for, or else the caller's own.
+func Authorize(c commands.Caller, need commands.Permission, tenant string) (string, error) {
+	if !c.Holds(need) {
+		return "", &commands.Error{Kind: commands.Forbidden, Code: "permission_missing",
+			Detail: "your token does not hold the permission " + need, Hint: "ask an admin of the ledger for a token that holds it"}
+	}
+	if tenant == "" || tenant == c.Tenant {
+		return c.Tenant, nil
+	}
+	if !events.ValidTenant(tenant) {
+		return "", &commands.Error{Kind: commands.Invalid, Code: "tenant_invalid",
+			Detail: "the tenant is not of the form [a-z0-9][a-z0-9-]{0,62}", Hint: "write it in lower case, with digits and hyphens"}
+	}
+	if !c.Holds(commands.Root) {
+		return "", &commands.Error{Kind: commands.Forbidden, Code: "wrong_tenant",
+			Detail: "your token belongs to another tenant than the one you ask for", Hint: "leave the tenant out to work on your own; only " + commands.Root + " reaches all of them"}
+	}
+	return tenant, nil
+}
