@@ -1,0 +1,200 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/commands/secret"
+	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/auth"
+	"github.com/tokenledger/tokenledger/internal/ledger"
+)
+
+// Config is what the transport works with.
+type Config struct {
+	Ledger *ledger.Ledger
+	Logger *slog.Logger
+	// Observe is told of every answer, with the route's pattern.
+	Observe func(pattern string, status int, took time.Duration)
+	// Metrics serves GET /metrics.
+	Metrics http.Handler
+	// Ready returns nil when the node may be given work.
+	Ready func() error
+	// Healthy returns nil while the node's parts work.
+	Healthy func() error
+	Version string
+}
+
+// API serves the interface.
+type API struct {
+	Config
+	mux *http.ServeMux
+}
+
+// New gives the handler of the whole interface.
+func New(cfg Config) *API {
+	a := &API{Config: cfg, mux: http.NewServeMux()}
+	routes := a.routes()
+	for _, rt := range routes {
+		a.mux.HandleFunc(rt.pattern(), a.wrap(rt))
+	}
+	document := openAPI(routes, cfg.Version)
+	own := route{method: http.MethodGet, path: "/openapi.json", access: accessLocal, handle: func(c *call) error {
+		return c.write("application/json", http.StatusOK, document)
+	}}
+	a.mux.HandleFunc(own.pattern(), a.wrap(own))
+	a.mux.HandleFunc("/", a.wrap(route{path: "/", access: accessOpen, handle: a.noRoute}))
+	return a
+}
+
+// ServeHTTP implements [http.Handler].
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
+
+// call is one request on its way.
+type call struct {
+	api       *API
+	w         http.ResponseWriter
+	r         *http.Request
+	route     *route
+	requestID string
+	session   auth.Session
+	status    int
+}
+
+// wrap is what all calls have in common.
+func (a *API) wrap(rt route) http.HandlerFunc {
+	pattern := rt.pattern()
+	return func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now()
+		c := &call{api: a, w: w, r: r, route: &rt, requestID: requestID(r)}
+		h := w.Header()
+		h.Set("X-Request-Id", c.requestID)
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		defer func() {
+			if p := recover(); p != nil {
+				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+					panic(p)
+				}
+				a.Logger.Error("a request made the node panic", "route", pattern, "request_id", c.requestID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				if c.status == 0 {
+					c.problem(&commands.Error{Code: "internal", Detail: "the node failed on this request", Hint: "give the operator the request_id"})
+				}
+			}
+			a.Observe(pattern, c.status, time.Since(began))
+		}()
+		if err := c.serve(); err != nil {
+			c.problem(err)
+		}
+	}
+}
+
+func (c *call) serve() error {
+	if c.route.access == accessToken || c.route.access == accessLocal && !fromLoopback(c.r) {
+		if err := c.signIn(); err != nil {
+			return err
+		}
+	}
+	err := c.checkQuery()
+	if err == nil || c.route.access != accessToken {
+		err = c.route.handle(c)
+	}
+	if err != nil && c.api.Ledger != nil {
+		// The request went wrong before it came to an operation of the ledger,
+		// which would have recorded the use of the caller's token.
+		err = errors.Join(c.api.Ledger.Finish(c.r.Context(), c.session), err)
+	}
+	return err
+}
+
+// signIn settles who calls.
+func (c *call) signIn() error {
+	key := c.r.Header.Get("Idempotency-Key")
+	s, err := c.api.Ledger.SignIn(c.r.Context(), bearer(c.r), c.origin(), c.route.pattern())
+	if err != nil {
+		return err
+	}
+	s.IdempotencyKey = key
+	c.session = s
+	if c.route.access == accessLocal {
+		// There is no operation of the ledger behind these.
+		return c.api.Ledger.Finish(c.r.Context(), s)
+	}
+	return nil
+}
+
+func (c *call) origin() events.Origin {
+	return events.Origin{IP: remoteIP(c.r), UserAgent: commands.Clean(c.r.UserAgent()), RequestID: c.requestID}
+}
+
+// bearer takes the token out of the Authorization header.
+func bearer(r *http.Request) secret.Secret {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return secret.Secret{}
+	}
+	return secret.Of(strings.TrimSpace(token))
+}
+
+func remoteIP(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+func fromLoopback(r *http.Request) bool {
+	ip := net.ParseIP(remoteIP(r))
+	return ip != nil && ip.IsLoopback()
+}
+
+// requestID takes the caller's own, if it is harmless, or makes one.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	harmless := func(c rune) bool {
+		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._-", c)
+	}
+	if id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(c rune) bool { return !harmless(c) }) {
+		return id
+	}
+	return ulid.Make().String()
+}
+
+// noRoute answers what no route takes: 405 where the path is known, else 404.
+func (a *API) noRoute(c *call) error {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch} {
+		try := c.r.Clone(c.r.Context())
+		try.Method = method
+		if _, pattern := a.mux.Handler(try); pattern != "/" {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) > 0 && !slices.Contains(allowed, c.r.Method) {
+		c.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return &statusError{http.StatusMethodNotAllowed, &commands.Error{Code: "method_not_allowed",
+			Detail: "this path does not take " + c.r.Method, Hint: "it takes " + strings.Join(allowed, " and ")}}
+	}
+	return &commands.Error{Kind: commands.NotFound, Code: "no_such_path", Detail: "there is nothing at this path",
+		Hint: "the interface is described at /openapi.json; its base is /v1"}
+}
+
+// seq sets the header that every write answers with.
+func (c *call) seq(seq uint64, replayed bool) {
+	c.w.Header().Set("Ledger-Seq", strconv.FormatUint(seq, 10))
+	if replayed {
+		c.w.Header().Set("Idempotency-Replayed", "true")
+	}
+}

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/tokenledger/tokenledger/client/api"
+	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/projections/tokens"
+)
+
+// changeOne reads the id and the body, has do carry it out, and answers with the
+// record.
+func changeOne[In any](c *call, do func(id ulid.ULID, in In) (commands.Changed, error)) error {
+	id, err := c.tokenID()
+	if err != nil {
+		return err
+	}
+	var in In
+	if err := c.maybeInto(&in); err != nil {
+		return err
+	}
+	out, err := do(id, in)
+	if err != nil {
+		return err
+	}
+	t, err := c.api.Ledger.Record(out.Token)
+	if err != nil {
+		return err
+	}
+	c.seq(out.Seq, out.Replayed)
+	return c.json(http.StatusOK, record(t, c.api.Ledger.Now()))
+}
+
+func revoke(c *call) error {
+	return changeOne(c, func(id ulid.ULID, in api.RevokeRequest) (commands.Changed, error) {
+		var g given
+		cmd := commands.Revoke{
+			ID: id, Why: commands.Why{Reason: in.Reason, Code: events.ReasonCode(in.ReasonCode)}, EffectiveAt: g.time("effective_at", in.EffectiveAt),
+		}
+		if g.err != nil {
+			return commands.Changed{}, g.err
+		}
+		return c.api.Ledger.Revoke(c.r.Context(), c.session, cmd)
+	})
+}
+
+func suspend(c *call) error {
+	return changeOne(c, func(id ulid.ULID, in api.SuspendRequest) (commands.Changed, error) {
+		return c.api.Ledger.Suspend(c.r.Context(), c.session, commands.Suspend{ID: id, Reason: in.Reason})
+	})
+}
+
+func resume(c *call) error {
+	return changeOne(c, func(id ulid.ULID, in api.SuspendRequest) (commands.Changed, error) {
+		return c.api.Ledger.Resume(c.r.Context(), c.session, commands.Resume{ID: id, Reason: in.Reason})
+	})
+}
+
+func update(c *call) error {
+	return changeOne(c, func(id ulid.ULID, in api.UpdateRequest) (commands.Changed, error) {
+		return c.api.Ledger.Update(c.r.Context(), c.session, commands.Update{ID: id, Name: in.Name, Owner: in.Owner, Metadata: in.Metadata})
+	})
+}
+
+func revokeMany(c *call) error {
+	var in api.BulkRevokeRequest
+	if err := c.into(&in); err != nil {
+		return err
+	}
+	var g given
+	unusedSince := g.time("unused_since", in.Filter.UnusedSince)
+	if g.err != nil {
+		return g.err
+	}
+	out, err := c.api.Ledger.RevokeMany(c.r.Context(), c.session, commands.RevokeMany{
+		Tenant: in.Tenant, DryRun: in.DryRun,
+		Filter: tokens.Query{
+			Site: in.Filter.Site, Owner: in.Filter.Owner, Name: in.Filter.Name, Status: tokens.Status(in.Filter.Status),
+			Scope: in.Filter.Scope, UnusedSince: unusedSince,
+		},
+		Why: commands.Why{Reason: in.Reason, Code: events.ReasonCode(in.ReasonCode)},
+	})
+	if err != nil {
+		return err
+	}
+	answer := api.BulkRevoked{Matched: len(out.Tokens), Revoked: out.Revoked, Tokens: []api.Token{}}
+	for _, t := range out.Tokens {
+		withUsage, err := c.api.Ledger.Record(t)
+		if err != nil {
+			return err
+		}
+		answer.Tokens = append(answer.Tokens, record(withUsage, c.api.Ledger.Now()))
+	}
+	c.seq(out.Seq, out.Replayed)
+	return c.json(http.StatusOK, answer)
+}

@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/tokenledger/tokenledger/client/api"
+	"github.com/tokenledger/tokenledger/commands"
+)
+
+// statusError is an error of the transport itself, with a status of its own.
+type statusError struct {
+	status int
+	what   *commands.Error
+}
+
+func (e *statusError) Error() string { return e.what.Error() }
+
+// statusOf turns whose move it is into HTTP.
+func statusOf(k commands.Kind) int {
+	switch k {
+	case commands.Invalid:
+		return http.StatusBadRequest
+	case commands.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case commands.Unauthenticated:
+		return http.StatusUnauthorized
+	case commands.Forbidden:
+		return http.StatusForbidden
+	case commands.NotFound:
+		return http.StatusNotFound
+	case commands.Conflict:
+		return http.StatusConflict
+	case commands.Unavailable:
+		return http.StatusServiceUnavailable
+	case commands.UnknownOutcome:
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusInternalServerError
+}
+
+// problem answers with err.
+func (c *call) problem(err error) {
+	status := 0
+	e, ok := errors.AsType[*commands.Error](err)
+	if own, is := errors.AsType[*statusError](err); is {
+		status, e = own.status, own.what
+	} else if !ok {
+		e = &commands.Error{Code: "internal", Detail: "the node failed on this request", Hint: "give the operator the request_id", Cause: err}
+	}
+	if status == 0 {
+		status = statusOf(e.Kind)
+	}
+	if status >= 500 {
+		c.api.Logger.Warn("a request could not be answered", "route", c.route.pattern(), "status", status, "code", e.Code, "detail", e.Detail, "cause", e.Cause, "request_id", c.requestID)
+	}
+	h := c.w.Header()
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		h.Set("WWW-Authenticate", challenge(e))
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	}
+	body, _ := marshal(api.Problem{
+		Type: "/docs/errors#" + e.Code, Title: http.StatusText(status), Status: status,
+		Detail: e.Detail, Code: e.Code, Hint: e.Hint, RequestID: c.requestID,
+	})
+	_ = c.write("application/problem+json", status, body)
+}
+
+// challenge is the WWW-Authenticate header of RFC 6750: no error code where no
+// token was sent.
+func challenge(e *commands.Error) string {
+	const realm = `Bearer realm="tokenledger"`
+	switch {
+	case e.Code == "no_token":
+		return realm
+	case e.Kind == commands.Forbidden:
+		return realm + `, error="insufficient_scope"`
+	}
+	return realm + `, error="invalid_token"`
+}
+
+// marshal writes one line of JSON. What is JSON already, an event's bytes, stays
+// as it is to the letter.
+func marshal(v any) ([]byte, error) {
+	b, err := json.Marshal(v, json.Deterministic(true), jsontext.PreserveRawStrings(true))
+	return append(b, '\n'), err
+}
+
+// json answers with v.
+func (c *call) json(status int, v any) error {
+	body, err := marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.write("application/json", status, body)
+}
+
+// write answers with the body. Once it has begun, an error is the connection's.
+func (c *call) write(contentType string, status int, body []byte) error {
+	h := c.w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	c.status = status
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(body)
+	return nil
+}

@@ -1,0 +1,86 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/tokenledger/tokenledger/client/api"
+	"github.com/tokenledger/tokenledger/commands"
+)
+
+// access says who may make a call at all.
+type access uint8
+
+const (
+	// accessToken needs a token of the ledger.
+	accessToken access = iota
+	// accessLocal needs one too, unless the call comes from this machine.
+	accessLocal
+	// accessOpen needs none.
+	accessOpen
+)
+
+// route is one call of the interface.
+type route struct {
+	method, path string
+	access       access
+	// needs is the permission that the ledger will ask for; it stands here for
+	// the documentation.
+	needs   commands.Permission
+	summary string
+	// in and out are the shapes of the bodies; nil for none.
+	in, out any
+	// query names the parameters in the URL.
+	query []string
+	// status is that of success.
+	status int
+	// ndjson says that both bodies are lines of their shapes.
+	ndjson bool
+	handle func(*call) error
+}
+
+func (rt *route) pattern() string {
+	if rt.method == "" {
+		return rt.path
+	}
+	return rt.method + " " + rt.path
+}
+
+// routes is the whole interface.
+func (a *API) routes() []route {
+	const get, post, patch = http.MethodGet, http.MethodPost, http.MethodPatch
+	return []route{
+		{method: post, path: "/v1/tokens", needs: commands.TokensWrite, status: 201, in: api.GenerateRequest{}, out: api.Generated{}, handle: generate,
+			summary: "Generate a token. The answer is the only time its secret is seen."},
+		{method: get, path: "/v1/tokens", needs: commands.TokensRead, status: 200, out: api.TokenList{}, handle: list,
+			query:   []string{"tenant", "site", "owner", "name", "status", "scope", "unused_since", "expires_before", "cursor", "limit"},
+			summary: "List tokens, oldest first. A page may be short and still have a next_cursor."},
+		{method: get, path: "/v1/tokens/{id}", needs: commands.TokensRead, status: 200, out: api.Token{}, handle: show,
+			summary: "Show a token's record."},
+		{method: get, path: "/v1/tokens/{id}/history", needs: commands.TokensRead, status: 200, out: api.History{}, handle: history,
+			query: []string{"cursor", "limit"}, summary: "A token's events, in order, as they were published."},
+		{method: patch, path: "/v1/tokens/{id}", needs: commands.TokensWrite, status: 200, in: api.UpdateRequest{}, out: api.Token{}, handle: update,
+			summary: "Change a token's labels."},
+		{method: post, path: "/v1/tokens/{id}/revoke", needs: commands.TokensRevoke, status: 200, in: api.RevokeRequest{}, out: api.Token{}, handle: revoke,
+			summary: "Revoke a token. Once this returns, this node rejects it."},
+		{method: post, path: "/v1/tokens/{id}/rotate", needs: commands.TokensWrite, status: 201, in: api.RotateRequest{}, out: api.Generated{}, handle: rotate,
+			summary: "Replace a token by a new one; the old one ends after the grace."},
+		{method: post, path: "/v1/tokens/{id}/suspend", needs: commands.TokensRevoke, status: 200, in: api.SuspendRequest{}, out: api.Token{}, handle: suspend,
+			summary: "Suspend a token until it is resumed."},
+		{method: post, path: "/v1/tokens/{id}/resume", needs: commands.TokensRevoke, status: 200, in: api.SuspendRequest{}, out: api.Token{}, handle: resume,
+			summary: "End a suspension."},
+		{method: post, path: "/v1/tokens/revoke", needs: commands.TokensRevoke, status: 200, in: api.BulkRevokeRequest{}, out: api.BulkRevoked{}, handle: revokeMany,
+			summary: "Revoke every token that a filter chooses."},
+		{method: post, path: "/v1/tokens/import", needs: commands.TokensWrite, status: 200, in: api.ImportLine{}, out: api.ImportResult{}, ndjson: true, handle: importKeys,
+			summary: "Import existing keys by their SHA-256, one line each."},
+		{method: post, path: "/v1/tokens/validate", needs: commands.TokensValidate, status: 200, in: api.ValidateRequest{}, out: api.ValidateAnswer{}, handle: validate,
+			summary: "Validate a token. The use or the rejection is on record before the answer goes out."},
+		{method: get, path: "/v1/projections", needs: commands.Admin, status: 200, out: api.ProjectionList{}, handle: projectionStatus,
+			summary: "How far the read side has come."},
+		{method: get, path: "/healthz", access: accessOpen, status: 200, out: api.Health{}, handle: healthz,
+			summary: "Whether the node's parts work."},
+		{method: get, path: "/readyz", access: accessOpen, status: 200, out: api.Health{}, handle: readyz,
+			summary: "Whether the node may be given work."},
+		{method: get, path: "/metrics", access: accessLocal, status: 200, handle: metrics,
+			summary: "Figures in the Prometheus text format."},
+	}
+}
