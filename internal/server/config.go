@@ -1,0 +1,146 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/commands/secret"
+	"github.com/tokenledger/tokenledger/internal/natsserver"
+)
+
+// Config says how to run a node. The zero value of each field is said with it;
+// there are no defaults elsewhere.
+type Config struct {
+	// DataDir is made if it does not exist. It belongs to one process at a time.
+	DataDir string
+	// HTTP is the address of the HTTP listener; port 0 picks one.
+	HTTP string
+	// NATSListen is the address of the embedded server's listener for
+	// subscribers; "off" or empty leaves it out. Not with NATSURL.
+	NATSListen string
+	// NATSURL, if set, is used in the place of the embedded server, with the
+	// credentials in NATSCreds, if set.
+	NATSURL, NATSCreds string
+	// Replicas of the stream; zero is one. More need NATSURL.
+	Replicas int
+	// BootstrapTokenFile gets the first root token of a new ledger, for its
+	// owner's eyes alone. Empty prints it to Stdout.
+	BootstrapTokenFile string
+	// ReadyFile, if set, is written when the node is ready.
+	ReadyFile string
+	// TokenPrefix begins new tokens; empty is "tl".
+	TokenPrefix string
+	// StrictUsage has a validation wait until its use is in the stream, and not
+	// only in the usage journal.
+	StrictUsage bool
+	// UsageWindow is how long uses are gathered into one event.
+	UsageWindow time.Duration
+	// MaxStaleness bounds how far the read side may be behind the stream.
+	MaxStaleness time.Duration
+	// TLSCert and TLSKey, both or none, are files in PEM.
+	TLSCert, TLSKey string
+	// AllowPlaintext permits a listener off loopback without TLS.
+	AllowPlaintext bool
+	// Policy holds for new tokens.
+	Policy commands.Policy
+	// Stdout gets what a person is to read; Logger the log.
+	Stdout io.Writer
+	Logger *slog.Logger
+	// Version is this build's.
+	Version string
+}
+
+// UsageError says that the settings cannot be followed.
+type UsageError struct{ Problem string }
+
+func (e *UsageError) Error() string { return e.Problem }
+
+func misused(format string, args ...any) error { return &UsageError{fmt.Sprintf(format, args...)} }
+
+func (cfg *Config) check() error {
+	switch {
+	case cfg.DataDir == "":
+		return misused("--data is empty; name a directory")
+	case cfg.TokenPrefix != "" && !secret.ValidPrefix(cfg.TokenPrefix):
+		return misused("--token-prefix %q is not of the form [a-z][a-z0-9]{1,15}", cfg.TokenPrefix)
+	case (cfg.TLSCert == "") != (cfg.TLSKey == ""):
+		return misused("--tls-cert and --tls-key belong together; one of them is missing")
+	case cfg.UsageWindow <= 0 || cfg.UsageWindow > time.Minute:
+		return misused("--usage-window %s is out of range; it takes more than 0s, up to 1m", cfg.UsageWindow)
+	case cfg.MaxStaleness < 500*time.Millisecond:
+		return misused("--max-staleness %s is too short to be shown; the least is 500ms", cfg.MaxStaleness)
+	case cfg.Replicas < 0 || cfg.Replicas > 5:
+		return misused("--replicas %d is out of range; NATS takes 1 to 5", cfg.Replicas)
+	case cfg.Replicas > 1 && cfg.NATSURL == "":
+		return misused("--replicas %d needs a NATS cluster: give its --nats-url", cfg.Replicas)
+	case cfg.NATSCreds != "" && cfg.NATSURL == "":
+		return misused("--nats-creds goes with --nats-url; the embedded server needs none")
+	}
+	if err := cfg.Policy.Check(); err != nil {
+		return &UsageError{err.Error()}
+	}
+	for _, part := range strings.Split(cfg.NATSURL, ",") {
+		if u, err := url.Parse(strings.TrimSpace(part)); err != nil {
+			return misused("--nats-url is not a URL, or a list of URLs with commas between") // not repeated: it may hold a password
+		} else if u.User != nil {
+			return misused("--nats-url holds credentials, which every process list would show; give them with --nats-creds")
+		}
+	}
+	for flag, addr := range map[string]string{"--http": cfg.HTTP, "--nats-listen": cfg.NATSListen} {
+		if addr == "" || addr == "off" || flag == "--nats-listen" && cfg.NATSURL != "" {
+			continue
+		}
+		local, err := onLoopback(addr)
+		if err != nil {
+			return misused("%s %q is not an address: %v", flag, addr, err)
+		}
+		if !local && cfg.TLSCert == "" && !cfg.AllowPlaintext {
+			return misused("%s %s can be reached from other machines, and tokens would cross the network in the clear; give --tls-cert and --tls-key, or --allow-plaintext if something before the node does TLS", flag, addr)
+		}
+	}
+	return nil
+}
+
+// onLoopback reports whether addr can be reached from this machine alone.
+func onLoopback(addr string) (bool, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false, errors.New("write HOST:PORT")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return false, errors.New("the port is a number up to 65535")
+	}
+	if host == "localhost" {
+		return true, nil
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback(), nil
+}
+
+// probeNATSListen takes the NATS listener's address for a moment, so that a busy
+// one is noticed before anything is written.
+func (cfg *Config) probeNATSListen() error {
+	if cfg.NATSURL != "" || cfg.NATSListen == "" || cfg.NATSListen == "off" {
+		return nil
+	}
+	l, err := net.Listen("tcp", cfg.NATSListen)
+	if err != nil {
+		return &natsserver.ListenError{Addr: cfg.NATSListen, Err: err}
+	}
+	return l.Close()
+}
+
+// The data directory's parts.
+func (cfg *Config) streamDir() string      { return filepath.Join(cfg.DataDir, "stream") }
+func (cfg *Config) projectionsDir() string { return filepath.Join(cfg.DataDir, "projections") }
+func (cfg *Config) journalDir() string     { return filepath.Join(cfg.DataDir, "journal") }
+func (cfg *Config) keysDir() string        { return filepath.Join(cfg.DataDir, "keys") }

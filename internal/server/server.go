@@ -1,0 +1,388 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/oklog/ulid/v2"
+
+	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/auth"
+	"github.com/tokenledger/tokenledger/internal/eventstore"
+	"github.com/tokenledger/tokenledger/internal/follower"
+	"github.com/tokenledger/tokenledger/internal/httpapi"
+	"github.com/tokenledger/tokenledger/internal/identity"
+	"github.com/tokenledger/tokenledger/internal/ledger"
+	"github.com/tokenledger/tokenledger/internal/natsserver"
+	"github.com/tokenledger/tokenledger/internal/telemetry"
+	"github.com/tokenledger/tokenledger/internal/usage"
+	"github.com/tokenledger/tokenledger/projections"
+	"github.com/tokenledger/tokenledger/projections/tokens"
+)
+
+// Server is a running node.
+type Server struct {
+	cfg      Config
+	identity *identity.Identity
+	source   string
+	reader   *tokens.Reader
+	runner   *projections.Runner
+	broker   *natsserver.Server // nil with an external NATS
+	conn     *nats.Conn
+	store    *eventstore.Store
+	follower *follower.Follower
+	uses     *usage.Recorder
+	ledger   atomic.Pointer[ledger.Ledger] // nil until the node is ready
+	metrics  *telemetry.Metrics
+	listener net.Listener
+	http     *http.Server
+	// stopServing lets the requests that run finish, and takes no more.
+	stopServing func()
+	stopping    atomic.Bool
+	handler     atomic.Pointer[http.Handler]
+	tls         *tls.Config
+
+	subscribers subscribers
+	// broken ends when JetStream has stopped; giveUp ends it.
+	broken context.Context
+	giveUp context.CancelFunc
+
+	// undo takes the node apart, last part first.
+	undo []func()
+	// failed gets the first reason why a running node cannot go on.
+	failed chan error
+	once   sync.Once
+}
+
+// Start makes a node and returns when it is ready: it has caught up with the
+// stream, and answers requests. On an error nothing is left running.
+//
+// Errors to expect: [*UsageError] (the settings), [*identity.LockedError],
+// [*identity.NewerError], [*follower.Refusal] (the stream is not the one that was
+// applied here), a busy port, an unreadable or unwritable disk.
+func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, failed: make(chan error, 1), metrics: telemetry.New()}
+	s.broken, s.giveUp = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			s.takeApart()
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		s.listen, s.openData, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.open,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Wait returns when the node cannot go on, with the reason.
+func (s *Server) Wait() <-chan error { return s.failed }
+
+// Ledger is the node's door, for use in the same process.
+func (s *Server) Ledger() *ledger.Ledger { return s.ledger.Load() }
+
+// URL is the address of the HTTP listener.
+func (s *Server) URL() string {
+	scheme := "http://"
+	if s.tls != nil {
+		scheme = "https://"
+	}
+	return scheme + s.listener.Addr().String()
+}
+
+// NATSURL is the address of the embedded server's listener; empty without one.
+func (s *Server) NATSURL() string {
+	if s.broker == nil {
+		return ""
+	}
+	return s.broker.ClientURL()
+}
+
+// Shutdown stops the node in order. Requests that run are given a few seconds to
+// finish.
+func (s *Server) Shutdown() { s.once.Do(s.takeApart) }
+
+func (s *Server) takeApart() {
+	for i := len(s.undo) - 1; i >= 0; i-- {
+		s.undo[i]()
+	}
+	s.undo = nil
+}
+
+func (s *Server) onStop(f func()) { s.undo = append(s.undo, f) }
+
+// fail reports why the node cannot go on; the first reason counts.
+func (s *Server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// openData takes the data directory for this process.
+func (s *Server) openData(context.Context) error {
+	lock, err := identity.LockDir(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s.onStop(func() { _ = lock.Release() })
+	if s.cfg.ReadyFile != "" {
+		// Left by a node that was killed: it must not speak for this one.
+		if err := os.Remove(s.cfg.ReadyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove the old ready file: %w", err)
+		}
+	}
+	if s.identity, err = identity.Open(s.cfg.keysDir()); err != nil {
+		return err
+	}
+	s.source = "/tokenledger/" + s.identity.Node
+	return nil
+}
+
+func (s *Server) openReadModel(context.Context) (err error) {
+	projection := tokens.New(tokens.Config{})
+	s.runner, err = projections.Open(s.cfg.projectionsDir(), s.cfg.Logger, s.fail, projection)
+	if err != nil {
+		return err
+	}
+	s.onStop(func() {
+		if err := s.runner.Close(); err != nil {
+			s.cfg.Logger.Error("the read model was not closed cleanly; it continues from its last sync", "error", err)
+		}
+	})
+	s.reader = projection.Reader()
+	return nil
+}
+
+// connect reaches the stream's server: the embedded one, or another.
+func (s *Server) connect(context.Context) (err error) {
+	if s.cfg.NATSURL == "" {
+		s.broker, err = natsserver.Start(natsserver.Config{
+			StoreDir: s.cfg.streamDir(), Listen: s.cfg.NATSListen, ServerName: "tokenledger-" + s.identity.Node,
+			Logger: s.cfg.Logger, Authenticate: s.admitSubscriber, TLS: s.tls,
+		})
+		if err != nil {
+			return err
+		}
+		s.onStop(s.broker.Shutdown)
+		s.conn, err = s.broker.Connect()
+	} else {
+		options := []nats.Option{nats.Name("tokenledger " + s.identity.Node), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectBufSize(-1)}
+		if s.cfg.NATSCreds != "" {
+			options = append(options, nats.UserCredentials(s.cfg.NATSCreds))
+		}
+		if s.conn, err = nats.Connect(s.cfg.NATSURL, options...); err != nil {
+			err = fmt.Errorf("connect to the NATS server of --nats-url: %w; check that it runs, and that --nats-creds are right", err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.onStop(s.conn.Close)
+	s.store, err = eventstore.Open(eventstore.Config{Conn: s.conn, Replicas: max(1, s.cfg.Replicas), Logger: s.cfg.Logger})
+	if err != nil {
+		return err
+	}
+	s.onStop(s.store.Close)
+	return nil
+}
+
+// follow checks the stream and catches up with it.
+func (s *Server) follow(ctx context.Context) error {
+	s.follower = follower.New(follower.Config{
+		Store: s.store, Runner: s.runner, MaxStaleness: s.cfg.MaxStaleness, Logger: s.cfg.Logger,
+		Evidence: s.identity.Evidence(),
+	})
+	s.conn.SetReconnectHandler(func(*nats.Conn) { s.follower.Reconnected() })
+	if err := s.follower.Check(ctx); err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = s.follower.Run(running) })
+	s.onStop(func() { stop(); wg.Wait() })
+	if from := s.runner.From(); s.follower.Last()-from > 10_000 {
+		s.cfg.Logger.Info("catching up with the stream", "events", s.follower.Last()-from)
+	}
+	if err := s.follower.Ready(ctx); err != nil {
+		return err
+	}
+	return s.joinLedger()
+}
+
+// recoverUses opens the usage journal and puts its rest into the stream.
+func (s *Server) recoverUses(context.Context) (err error) {
+	mark, err := s.reader.JournalPos(s.identity.Node)
+	if err != nil {
+		return err
+	}
+	s.uses, err = usage.Open(usage.Config{
+		Dir: s.cfg.journalDir(), Node: s.identity.Node, Source: s.source,
+		Window: s.cfg.UsageWindow, Strict: s.cfg.StrictUsage,
+		Append: s.publish, HighWater: mark, NewID: commands.NewID, Logger: s.cfg.Logger, OnFatal: s.fail,
+	})
+	if behind, ok := errors.AsType[*usage.BehindError](err); ok {
+		return &follower.Refusal{What: behind.Error(), Hint: "the journal is evidence: keep a copy of it"}
+	}
+	if err != nil {
+		return err
+	}
+	s.onStop(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.uses.Close(ctx); err != nil {
+			s.cfg.Logger.Warn("uses stay in the journal until the next start", "error", err)
+		}
+		// What was published last is applied too, and with it comes into the
+		// evidence that the next start holds the stream against.
+		if err := s.follower.Ready(ctx); err != nil {
+			s.cfg.Logger.Debug("the read model was not brought up to the stream's end", "error", err)
+		}
+	})
+	return nil
+}
+
+// publish appends events and has the follower look out for them.
+func (s *Server) publish(ctx context.Context, evs ...events.Event) (uint64, error) {
+	proof := s.follower.Begin()
+	last, err := s.store.Append(ctx, evs...)
+	if err == nil {
+		s.follower.Stored(proof, last)
+	}
+	return last, err
+}
+
+// open puts the door in and answers requests.
+func (s *Server) open(context.Context) error {
+	now := commands.Clock(nil)
+	state := &ledger.State{Reader: s.reader, Runner: s.runner, Past: s.store}
+	judge := commands.NewJudge(state, nil, s.follower.AsOf, s.follower.CatchUp)
+	node := events.Actor{Type: "system", ID: s.identity.Node, Name: "tokenledger"}
+	uses := recorder{s.uses, s.metrics.Verdicts(verdicts())}
+	door := ledger.New(ledger.Config{
+		Handler: commands.NewHandler(commands.Config{
+			Log: commandLog{s.publish, s.broken}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix,
+		}),
+		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now,
+		Auth: &auth.Authenticator{Judge: judge, Uses: uses, Node: node, Now: now},
+	})
+	s.ledger.Store(door)
+	s.warm()
+	s.watch()
+	s.figures()
+	var handler http.Handler = httpapi.New(httpapi.Config{
+		Ledger: door, Logger: s.cfg.Logger, Observe: s.metrics.Observe, Metrics: s.metrics.Handler(),
+		Ready: s.ready, Healthy: s.healthy, Version: s.cfg.Version,
+	})
+	s.handler.Store(&handler)
+	// Registered last, so it comes first when the node stops: the parts below are
+	// there until the last request has been answered.
+	s.onStop(func() { s.stopping.Store(true); s.stopServing() })
+	return s.writeReadyFile()
+}
+
+// warm brings what validation reads into memory, beside the first requests, and
+// gives the system back what the start alone needed.
+func (s *Server) warm() {
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.reader.Warm(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Logger.Warn("tokens were not read ahead of their first use", "error", err)
+		}
+		debug.FreeOSMemory()
+	})
+	s.onStop(func() { stop(); wg.Wait() })
+}
+
+// healthy reports a part that has failed.
+func (s *Server) healthy() error {
+	if s.broker == nil {
+		return nil
+	}
+	return s.broker.Healthy()
+}
+
+// ready reports why the node should get no work.
+func (s *Server) ready() error {
+	if s.stopping.Load() {
+		return errors.New("this node is stopping")
+	}
+	return errors.Join(s.healthy(), s.follower.Fresh())
+}
+
+// figures registers what the parts know of themselves.
+func (s *Server) figures() {
+	m := s.metrics
+	m.Gauge("applied_seq", "Stream sequence that the read side has applied.", func() float64 { return float64(s.runner.Applied()) })
+	m.Gauge("stream_seq", "Last sequence of the stream, as last heard.", func() float64 { return float64(s.follower.Last()) })
+	m.Gauge("lag_events", "Events of the stream that the read side has not applied yet.", func() float64 {
+		applied := s.runner.Applied() // first: what was last heard is at least that
+		return float64(s.follower.Last() - applied)
+	})
+	m.Gauge("staleness_seconds", "Age of the last proof that the read side is complete.", func() float64 { return time.Since(s.follower.AsOf()).Seconds() })
+	m.Gauge("usage_pending", "Uses in the journal that are not in the stream yet.", func() float64 { uses, _ := s.uses.Pending(); return float64(uses) })
+	m.Gauge("usage_lag_seconds", "How long the oldest of those has waited.", func() float64 { return s.uses.Lag().Seconds() })
+	m.Gauge("events_unknown", "Events passed over because this build does not know their type or version.", func() float64 {
+		var n uint64
+		for _, p := range s.runner.Status() {
+			n += p.Unknown
+		}
+		return float64(n)
+	})
+	m.Gauge("ready", "1 when the node answers, 0 when it refuses.", func() float64 {
+		if s.ready() != nil {
+			return 0
+		}
+		return 1
+	})
+}
+
+// joinLedger ties the data directory to the ledger whose stream was followed.
+func (s *Server) joinLedger() error {
+	l, ok, err := s.reader.Ledger()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &follower.Refusal{What: "the stream does not begin with the creation of a ledger", Hint: "this NATS server's stream " + eventstore.Stream + " belongs to something else; give the ledger a NATS account of its own"}
+	}
+	if mine := s.identity.LedgerID; mine != (ulid.ULID{}) && mine != l.ID {
+		return &follower.Refusal{What: fmt.Sprintf("the stream is that of ledger %s, and this data directory belongs to ledger %s", l.ID, mine), Hint: "connect to the right NATS server, or give --data the directory that belongs to it"}
+	}
+	return s.identity.Join(l.ID)
+}
+
+func (s *Server) writeReadyFile() error {
+	if s.cfg.ReadyFile == "" {
+		return nil
+	}
+	content := fmt.Sprintf("{\"http\":%q,\"nats\":%q,\"pid\":%d}\n", s.URL(), s.NATSURL(), os.Getpid())
+	tmp := s.cfg.ReadyFile + ".tmp"
+	if err := os.WriteFile(tmp, []byte(content), 0o644); err != nil {
+		return fmt.Errorf("write the ready file: %w", err)
+	}
+	if err := os.Rename(tmp, s.cfg.ReadyFile); err != nil {
+		return fmt.Errorf("write the ready file: %w", err)
+	}
+	s.onStop(func() { _ = os.Remove(s.cfg.ReadyFile) })
+	return nil
+}
