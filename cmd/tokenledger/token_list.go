@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tokenledger/tokenledger/client/api"
+)
+
+type tokenListCmd struct {
+	filter
+	Limit  int    `placeholder:"N" help:"Length of a page, 1 to 1000; 100 if not given."`
+	Cursor string `help:"Go on where an earlier page ended."`
+	All    bool   `help:"Every page, not one."`
+
+	form
+	connection
+}
+
+// Help implements kong.HelpProvider.
+func (tokenListCmd) Help() string {
+	return `With --json, a record a line; the cursor of the next page goes to standard error.
+
+Example:
+
+    tokenledger token list --site shop.example --status active
+    tokenledger token list --unused-since 90d --all --json`
+}
+
+// Run implements the verb.
+func (c *tokenListCmd) Run(ctx context.Context, m *Main) error {
+	cl, err := c.open(m)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	req := c.list(time.Now())
+	req.Limit, req.Cursor = c.Limit, c.Cursor
+	for first := true; ; first = false {
+		page, err := cl.List(ctx, req)
+		if err != nil {
+			return doing("cannot list tokens", err)
+		}
+		if err := c.show(m, page.Tokens, first); err != nil {
+			return err
+		}
+		switch {
+		case page.NextCursor == "":
+			return nil
+		case !c.All:
+			m.note("there are more: --cursor %s, or --all", page.NextCursor)
+			return nil
+		case page.NextCursor == req.Cursor:
+			return doing("cannot list tokens", errSamePage)
+		}
+		req.Cursor = page.NextCursor
+	}
+}
+
+func (c *tokenListCmd) show(m *Main, tokens []api.Token, first bool) error {
+	if c.JSON {
+		for _, t := range tokens {
+			if err := m.printJSON(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(tokens) == 0 {
+		if first {
+			m.note("no tokens")
+		}
+		return nil
+	}
+	return m.print(tokenTable(tokens))
+}
+
+// errSamePage is the cause where a node would be asked for the same page for ever.
+var errSamePage = errors.New("the node gave the cursor of the same page again")

@@ -1,0 +1,150 @@
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/tokenledger/tokenledger"
+
+// pkg is what go list tells of a package.
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+	Standard   bool
+}
+
+// packages lists the module's packages and all that they depend on, tests left
+// out.
+func packages(t *testing.T) map[string]pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports,Deps,Standard", module+"/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	all := map[string]pkg{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[p.ImportPath] = p
+	}
+	return all
+}
+
+// ours gives the package's path in the module, and whether it has one.
+func ours(importPath string) (string, bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// The data flows one way; docs/DESIGN.md draws the picture. Each rule names who
+// may import what of ours. A package that stands in no rule may not exist.
+var mayImport = []struct {
+	pkg    string
+	allows []string
+}{
+	{"events", nil},
+	{"commands/secret", []string{"events"}},
+	{"commands", []string{"events", "commands/secret", "projections/tokens"}},
+	{"projections", []string{"events"}},
+	{"projections/*", []string{"events", "projections"}},
+	{"client/api", nil},
+	{"internal", nil},
+	{"client", []string{"client/api"}},
+	{"internal/natsserver", nil},
+	{"internal/config", nil},
+	{"internal/telemetry", nil},
+	{"internal/identity", []string{"events"}},
+	{"internal/eventstore", []string{"events"}},
+	{"internal/usage", []string{"events", "commands"}},
+	{"internal/follower", []string{"events", "commands", "projections", "internal/eventstore", "internal/identity"}},
+	{"internal/auth", []string{"events", "commands", "commands/secret"}},
+	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "internal/auth"}},
+	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "internal/auth", "internal/ledger", "client/api"}},
+	// The composition root knows everything.
+	{"internal/server", []string{"*", "*/*"}},
+	// The bench stands outside of the node and measures its parts.
+	{"internal/bench", []string{"*", "*/*"}},
+	{"cmd/tokenledger", []string{"client", "client/api", "commands", "commands/secret", "internal/server", "internal/bench", "internal/config", "internal/follower", "internal/identity", "projections"}},
+}
+
+func TestImportsFlowOneWay(t *testing.T) {
+	for importPath, p := range packages(t) {
+		name, own := ours(importPath)
+		if !own {
+			continue
+		}
+		allows, known := rule(name)
+		if !known {
+			t.Errorf("%s stands in no rule of this test: say what it may import, or put its code where it belongs", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if target, own := ours(imp); own && !matches(allows, target) {
+				t.Errorf("%s imports %s, which it may not", name, target)
+			}
+		}
+	}
+}
+
+// Libraries that belong to one room each.
+func TestHeavyLibrariesStayInTheirRooms(t *testing.T) {
+	for library, rooms := range map[string][]string{
+		"github.com/cockroachdb/pebble/v2": {"projections", "projections/*"},
+		"github.com/nats-io/":              {"internal/eventstore", "internal/natsserver", "internal/server", "internal/bench", "client"},
+		"github.com/alecthomas/kong":       {"cmd/tokenledger", "internal/config"},
+		"github.com/prometheus/":           {"internal/telemetry"},
+		"github.com/danielgtaylor/huma/v2": {"internal/httpapi"},
+	} {
+		for importPath, p := range packages(t) {
+			name, own := ours(importPath)
+			if !own || matches(rooms, name) {
+				continue
+			}
+			for _, imp := range p.Imports {
+				if strings.HasPrefix(imp, library) {
+					t.Errorf("%s imports %s; only %s may", name, imp, strings.Join(rooms, ", "))
+				}
+			}
+		}
+	}
+}
+
+// The facts can be read by any program: they need the standard library and ulid.
+func TestEventsNeedsLittle(t *testing.T) {
+	all := packages(t)
+	for _, dep := range all[module+"/events"].Deps {
+		if !all[dep].Standard && dep != "github.com/oklog/ulid/v2" {
+			t.Errorf("events depends on %s", dep)
+		}
+	}
+}
+
+func rule(name string) (allows []string, known bool) {
+	for _, r := range mayImport {
+		if matches([]string{r.pkg}, name) {
+			return r.allows, true
+		}
+	}
+	return nil, false
+}
+
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := path.Match(p, name)
+		return ok && err == nil
+	})
+}
