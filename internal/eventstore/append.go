@@ -49,16 +49,22 @@ func (s *Store) Append(ctx context.Context, evs ...events.Event) (last uint64, e
 
 // AppendFirst stores the events, all or none, as the first of the stream:
 // sequences 1 to n. Of several callers, in whatever process, one succeeds; the
-// others get ErrNotEmpty. Errors otherwise are those of Append.
+// others get ErrNotEmpty. A stream that was just made on a cluster is not known to
+// each of its servers at once: while it is unavailable AppendFirst tries again,
+// until ctx ends (30 s if it has no deadline). Errors otherwise are those of Append.
 func (s *Store) AppendFirst(ctx context.Context, evs ...events.Event) error {
-	r, err := s.newRequest(evs)
+	err := untilAvailable(ctx, func(ctx context.Context) error {
+		r, err := s.newRequest(evs)
+		if err != nil {
+			return err
+		}
+		r.first = true
+		// Of a batch, only the first message may bear an expectation; it holds for all.
+		r.msgs[0].Header[jetstream.ExpectedLastSeqHeader] = []string{"0"}
+		_, err = s.commits.do(ctx, r)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("append the first events: %w", err)
-	}
-	r.first = true
-	// Of a batch, only the first message may bear an expectation; it holds for all.
-	r.msgs[0].Header[jetstream.ExpectedLastSeqHeader] = []string{"0"}
-	if _, err := s.commits.do(ctx, r); err != nil {
 		return fmt.Errorf("append the first events: %w", err)
 	}
 	return nil

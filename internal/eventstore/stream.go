@@ -45,27 +45,40 @@ func streamConfig(replicas int) jetstream.StreamConfig {
 // changed. While the cluster has no leader or too few servers Ensure tries again,
 // until ctx ends (30 s if it has no deadline).
 func (s *Store) Ensure(ctx context.Context) error {
+	err := untilAvailable(ctx, func(ctx context.Context) error {
+		info, err := s.ensureOnce(ctx)
+		if err != nil {
+			return err
+		}
+		s.commits.known(info)
+		if info.Config.Replicas < s.replicas {
+			s.logger.Warn("the stream has fewer replicas than configured; the stream was left as it is",
+				"stream", Stream, "replicas", info.Config.Replicas, "configured", s.replicas)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("set up the stream: %w", err)
+	}
+	return nil
+}
+
+// untilAvailable calls do until it gives something else than ErrUnavailable, or
+// ctx ends (30 s if it has no deadline).
+func untilAvailable(ctx context.Context, do func(context.Context) error) error {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		info, err := s.ensureOnce(ctx)
-		if err == nil {
-			s.commits.known(info)
-			if info.Config.Replicas < s.replicas {
-				s.logger.Warn("the stream has fewer replicas than configured; the stream was left as it is",
-					"stream", Stream, "replicas", info.Config.Replicas, "configured", s.replicas)
-			}
-			return nil
-		}
-		if !errors.Is(err, ErrUnavailable) {
-			return fmt.Errorf("set up the stream: %w", err)
+		err := do(ctx)
+		if err == nil || !errors.Is(err, ErrUnavailable) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("set up the stream: %w", err)
+			return err
 		case <-time.After(wait):
 		}
 	}
