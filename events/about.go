@@ -91,6 +91,29 @@ func (o *Origin) decode(r *reader) error {
 	})
 }
 
+// openWith begins the object that a is the first part of.
+func (w *writer) openWith(a *About) {
+	w.open()
+	w.someULID("token_id", a.TokenID)
+	if a.Actor != (Actor{}) {
+		w.key("actor")
+		w.open()
+		w.string("type", a.Actor.Type)
+		w.someString("id", a.Actor.ID)
+		w.someString("name", a.Actor.Name)
+		w.someULID("token_id", a.Actor.TokenID)
+		w.close()
+	}
+	if o := a.Origin; o != (Origin{}) {
+		w.key("origin")
+		w.open()
+		w.someString("ip", o.IP)
+		w.someString("user_agent", o.UserAgent)
+		w.someString("request_id", o.RequestID)
+		w.close()
+	}
+}
+
 // checkToken reports a missing token id.
 func (a *About) checkToken() error {
 	if a.TokenID.IsZero() {

@@ -1,34 +1,13 @@
 package events
 
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"time"
-
-	"github.com/oklog/ulid/v2"
-)
+import "fmt"
 
 // MaxSize bounds an encoded event, in bytes. It is far below the broker's
 // own bound on a message (1 MiB).
 const MaxSize = 256 << 10
 
-// envelope is the JSON of an event. Its order of fields is that of the bytes.
-type envelope struct {
-	SpecVersion     string    `json:"specversion"`
-	ID              ulid.ULID `json:"id"`
-	Source          string    `json:"source"`
-	Type            Type      `json:"type"`
-	Subject         string    `json:"subject,omitempty"`
-	Time            time.Time `json:"time"`
-	DataContentType string    `json:"datacontenttype"`
-	Tenant          string    `json:"tenant"`
-	// CloudEvents allows lower-case letters and digits in an attribute's name.
-	IdempotencyKey     string `json:"idempotencykey,omitempty"`
-	IdempotencyRequest string `json:"idempotencyrequest,omitempty"`
-	IdempotencyCount   uint64 `json:"idempotencycount,omitempty"`
-	Data               Data   `json:"data,omitempty"`
-}
+// usualSize is more than most encoded events take, in bytes.
+const usualSize = 1 << 10
 
 // Encode gives the bytes of e as they are published. It refuses an event that
 // Decode would refuse.
@@ -42,31 +21,36 @@ func Encode(e Event) ([]byte, error) {
 	if err := e.Data.check(); err != nil {
 		return nil, fmt.Errorf("encode %s event: %w", e.Data.Type(), within("data", err))
 	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	err := enc.Encode(envelope{
-		SpecVersion:        SpecVersion,
-		ID:                 e.ID,
-		Source:             e.Source,
-		Type:               e.Data.Type(),
-		Subject:            e.Subject,
-		Time:               e.Time.UTC(),
-		DataContentType:    "application/json",
-		Tenant:             e.Tenant,
-		IdempotencyKey:     e.Idempotency.Key,
-		IdempotencyRequest: e.Idempotency.Request,
-		IdempotencyCount:   e.Idempotency.Count,
-		Data:               e.Data,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("encode %s event: %w", e.Data.Type(), err)
+	w := &writer{buf: make([]byte, 0, usualSize)}
+	w.event(&e)
+	if w.err != nil {
+		return nil, fmt.Errorf("encode %s event: %w", e.Data.Type(), w.err)
 	}
-	raw := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
+	raw := w.buf
 	if len(raw) > MaxSize {
 		return nil, fmt.Errorf("encode %s event: %d bytes are more than the %d that an event may have", e.Data.Type(), len(raw), MaxSize)
 	}
 	return raw, nil
+}
+
+// event writes the envelope and what is in it.
+func (w *writer) event(e *Event) {
+	w.open()
+	w.string("specversion", SpecVersion)
+	w.ulid("id", e.ID)
+	w.string("source", e.Source)
+	w.string("type", string(e.Data.Type()))
+	w.someString("subject", e.Subject)
+	w.time("time", e.Time.UTC())
+	w.string("datacontenttype", "application/json")
+	w.string("tenant", e.Tenant)
+	// CloudEvents allows lower-case letters and digits in an attribute's name.
+	w.someString("idempotencykey", e.Idempotency.Key)
+	w.someString("idempotencyrequest", e.Idempotency.Request)
+	w.someUint("idempotencycount", e.Idempotency.Count)
+	w.key("data")
+	e.Data.encode(w)
+	w.close()
 }
 
 // Decoder decodes events. It keeps the names that it meets often (tenants, sites,

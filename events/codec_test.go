@@ -135,6 +135,10 @@ func TestEncodeRefusesWhatDecodeWould(t *testing.T) {
 		"no data":    func(e *events.Event) { e.Data = nil },
 		"no hash":    func(e *events.Event) { e.Data = &events.TokenGenerated{About: about(tokenID), Name: "x"} },
 		"no count":   func(e *events.Event) { e.Data = &events.TokenUsed{} },
+		"a year of five digits": func(e *events.Event) {
+			e.Data = &events.TokenRevoked{About: about(tokenID), EffectiveAt: at.AddDate(9000, 0, 0)}
+		},
+		"data that is no JSON": func(e *events.Event) { e.Data = &events.Unknown{Name: "x.y.v1", Raw: []byte("{")} },
 		"too large": func(e *events.Event) {
 			e.Data = &events.TokenSuspended{About: about(tokenID), Reason: strings.Repeat("x", events.MaxSize)}
 		},
@@ -192,6 +196,11 @@ func FuzzDecode(f *testing.F) {
 				return
 			}
 			t.Fatalf("cannot encode what was decoded: %v", err)
+		}
+		if _, unknown := e.Data.(*events.Unknown); !unknown {
+			if got, want := dataOf(t, encoded), dataByTags(t, e.Data); got != want {
+				t.Fatalf("the data is written as\n%s\nand its tags say\n%s", got, want)
+			}
 		}
 		again, err := events.Decode(encoded)
 		if err != nil {

@@ -42,6 +42,8 @@ func isVersion(s string) bool {
 type Data interface {
 	// Type names the type and version that the value is encoded as.
 	Type() Type
+	// encode writes the value to w.
+	encode(w *writer)
 	// decode reads the value from r, which stands before its opening brace.
 	decode(r *reader) error
 	// check reports the first field that makes the value no fact.

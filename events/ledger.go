@@ -51,6 +51,20 @@ func (d *AuditRead) check() error {
 	return nil
 }
 
+func (d *LedgerCreated) encode(w *writer) {
+	w.openWith(&d.About)
+	w.ulid("ledger_id", d.LedgerID)
+	w.string("log_origin", d.LogOrigin)
+	w.string("public_key", d.PublicKey)
+	w.close()
+}
+
+func (d *AuditRead) encode(w *writer) {
+	w.openWith(&d.About)
+	w.string("query", d.Query)
+	w.close()
+}
+
 func (d *LedgerCreated) decode(r *reader) error {
 	return r.object(func(key []byte) (err error) {
 		switch string(key) {

@@ -48,15 +48,15 @@ type Unknown struct {
 // Type implements [Data].
 func (u *Unknown) Type() Type { return u.Name }
 
-// MarshalJSON gives Raw.
-func (u *Unknown) MarshalJSON() ([]byte, error) {
-	if u.Raw == nil {
-		return []byte("null"), nil
-	}
-	return u.Raw, nil
-}
-
 func (u *Unknown) check() error { return nil }
+
+func (u *Unknown) encode(w *writer) {
+	if u.Raw == nil {
+		w.raw(json.RawMessage("null"))
+		return
+	}
+	w.raw(u.Raw)
+}
 
 func (u *Unknown) decode(r *reader) (err error) {
 	u.Raw, err = r.raw()

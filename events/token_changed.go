@@ -43,6 +43,32 @@ func (d *TokenUpdated) check() error   { return d.checkToken() }
 func (d *TokenSuspended) check() error { return d.checkToken() }
 func (d *TokenResumed) check() error   { return d.checkToken() }
 
+func (d *TokenUpdated) encode(w *writer) {
+	w.openWith(&d.About)
+	if d.Name != nil {
+		w.string("name", *d.Name)
+	}
+	if d.Owner != nil {
+		w.string("owner", *d.Owner)
+	}
+	if d.Metadata != nil {
+		w.stringMap("metadata", *d.Metadata)
+	}
+	w.close()
+}
+
+func (d *TokenSuspended) encode(w *writer) {
+	w.openWith(&d.About)
+	w.someString("reason", d.Reason)
+	w.close()
+}
+
+func (d *TokenResumed) encode(w *writer) {
+	w.openWith(&d.About)
+	w.someString("reason", d.Reason)
+	w.close()
+}
+
 func (d *TokenUpdated) decode(r *reader) error {
 	return r.object(func(key []byte) error {
 		switch string(key) {

@@ -45,6 +45,24 @@ func (d *TokenGenerated) check() error {
 	return d.checkToken()
 }
 
+func (d *TokenGenerated) encode(w *writer) {
+	w.openWith(&d.About)
+	w.string("name", d.Name)
+	w.someString("site", d.Site)
+	w.someString("owner", d.Owner)
+	w.someStrings("scopes", d.Scopes)
+	w.digest("sha256", d.SHA256)
+	w.someTime("expires_at", d.ExpiresAt)
+	w.someTime("not_before", d.NotBefore)
+	w.someStrings("allowed_cidrs", d.AllowedCIDRs)
+	if len(d.Metadata) > 0 {
+		w.stringMap("metadata", d.Metadata)
+	}
+	w.someULID("rotated_from", d.RotatedFrom)
+	w.someTrue("imported", d.Imported)
+	w.close()
+}
+
 func (d *TokenGenerated) decode(r *reader) error {
 	return r.object(func(key []byte) (err error) {
 		switch string(key) {

@@ -43,6 +43,14 @@ func (d *TokenRevoked) check() error {
 	return d.checkToken()
 }
 
+func (d *TokenRevoked) encode(w *writer) {
+	w.openWith(&d.About)
+	w.time("effective_at", d.EffectiveAt)
+	w.someString("reason_code", string(d.ReasonCode))
+	w.someString("reason", d.Reason)
+	w.close()
+}
+
 func (d *TokenRevoked) decode(r *reader) error {
 	return r.object(func(key []byte) (err error) {
 		switch string(key) {

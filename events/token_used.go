@@ -74,6 +74,32 @@ func (d *TokenRejected) check() error {
 	return d.Use.check()
 }
 
+// openUse begins the object that u is the first part of.
+func (u *Use) openUse(w *writer) {
+	w.openWith(&u.About)
+	w.uint("count", u.Count)
+	w.time("first_at", u.FirstAt)
+	w.time("last_at", u.LastAt)
+	w.someString("ip", u.IP)
+	w.someString("user_agent", u.UserAgent)
+	w.someString("site", u.Site)
+	w.someString("resource", u.Resource)
+	w.someStrings("scopes", u.Scopes)
+	w.string("node", u.Node)
+	w.uint("journal_pos", u.JournalPos)
+}
+
+func (d *TokenUsed) encode(w *writer) {
+	d.openUse(w)
+	w.close()
+}
+
+func (d *TokenRejected) encode(w *writer) {
+	d.openUse(w)
+	w.string("reason", d.Reason)
+	w.close()
+}
+
 func (u *Use) field(r *reader, key []byte) (err error) {
 	switch string(key) {
 	case "count":
