@@ -33,29 +33,24 @@ const (
 // that was delivered), ErrReplaced, a [*DecodeError], ErrNoStream. What came before a missing
 // or unreadable event has been applied then.
 //
-// Reading, decoding and applying run beside each other.
+// What comes next is read and decoded while apply runs.
 func (s *Store) Follow(ctx context.Context, after uint64, apply func([]events.Recorded) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &follower{
 		store:   s,
-		arrived: newHandoff[delivery](2 * MaxBatch),
 		decoded: newHandoff[events.Recorded](MaxBatch),
+		chunk:   make([]events.Recorded, 0, decodeChunk),
 	}
 	f.seen.Store(after)
 	var goroutines sync.WaitGroup
-	goroutines.Go(func() { f.arrived.close(f.readOn(ctx)) })
-	goroutines.Go(func() { f.decoded.close(f.decode()) })
+	goroutines.Go(func() { f.decoded.close(f.readOn(ctx)) })
 	defer func() {
 		cancel()
-		f.arrived.close(context.Canceled)
 		f.decoded.close(context.Canceled)
 		goroutines.Wait()
 	}()
-	// Wake the goroutines that wait for items or for room.
-	stop := context.AfterFunc(ctx, func() {
-		f.arrived.close(ctx.Err())
-		f.decoded.close(ctx.Err())
-	})
+	// Wake who waits for events or for room.
+	stop := context.AfterFunc(ctx, func() { f.decoded.close(ctx.Err()) })
 	defer stop()
 
 	var batch []events.Recorded
@@ -79,48 +74,45 @@ func (s *Store) Follow(ctx context.Context, after uint64, apply func([]events.Re
 // follower is one call of Follow.
 type follower struct {
 	store   *Store
-	arrived *handoff[delivery]
 	decoded *handoff[events.Recorded]
 	seen    atomic.Uint64 // the last sequence that arrived
 	created time.Time     // of the stream; readOn's goroutine only
+
+	// Of the goroutine that a reading delivers on; one reading follows another.
+	decoder events.Decoder
+	chunk   []events.Recorded // decoded and not yet handed on
 }
 
-// decode passes on what arrived, decoded, until the end of it.
-func (f *follower) decode() error {
-	var (
-		decoder events.Decoder
-		waiting []delivery
-		chunk   = make([]events.Recorded, 0, decodeChunk)
-	)
-	for {
-		var err error
-		clear(waiting)
-		if waiting, err = f.arrived.take(waiting); err != nil {
-			return err
-		}
-		for i := range waiting {
-			d := &waiting[i]
-			e, err := decoder.Decode(d.msg.Data)
-			if err != nil {
-				f.decoded.put(chunk...)
-				return &DecodeError{Seq: d.seq, Err: err}
-			}
-			chunk = append(chunk, events.Recorded{
-				Seq:      d.seq,
-				Received: time.Unix(0, d.received).UTC(),
-				Subject:  d.msg.Subject,
-				Raw:      d.msg.Data,
-				Event:    e,
-			})
-			if len(chunk) == decodeChunk || i == len(waiting)-1 {
-				if !f.decoded.put(chunk...) {
-					return context.Canceled
-				}
-				clear(chunk)
-				chunk = chunk[:0]
-			}
-		}
+// decode takes in a message of the stream. It gives false when Follow is over.
+// Decoding where messages come in saves a single event the way over one more
+// goroutine, and costs a replay nothing: it is handed on in chunks.
+func (f *follower) decode(d delivery) (more bool, err error) {
+	e, err := f.decoder.Decode(d.msg.Data)
+	if err != nil {
+		return false, &DecodeError{Seq: d.seq, Err: err}
 	}
+	f.chunk = append(f.chunk, events.Recorded{
+		Seq:      d.seq,
+		Received: time.Unix(0, d.received).UTC(),
+		Subject:  d.msg.Subject,
+		Raw:      d.msg.Data,
+		Event:    e,
+	})
+	if len(f.chunk) == decodeChunk {
+		return f.handOn(), nil
+	}
+	return true, nil
+}
+
+// handOn passes on what is decoded. It gives false when Follow is over.
+func (f *follower) handOn() bool {
+	if len(f.chunk) == 0 {
+		return true
+	}
+	more := f.decoded.put(f.chunk...)
+	clear(f.chunk)
+	f.chunk = f.chunk[:0]
+	return more
 }
 
 // readOn reads the stream until ctx ends or something is wrong with it, with as
@@ -157,12 +149,15 @@ func (f *follower) readOnce(ctx context.Context) error {
 	}
 	status := f.store.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer f.store.nc.RemoveStatusListener(status)
-	gap := make(chan error, 1)
-	r, err := f.startReading(ctx, gap)
+	wrong := make(chan error, 1)
+	r, err := f.startReading(ctx, wrong)
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer func() {
+		r.close()
+		f.handOn()
+	}()
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	idleAt := uint64(0)
@@ -170,11 +165,11 @@ func (f *follower) readOnce(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-gap:
+		case err := <-wrong:
 			return err
 		case <-r.ended:
 			select {
-			case err := <-gap:
+			case err := <-wrong:
 				return err
 			default:
 			}
@@ -199,7 +194,7 @@ func (f *follower) readOnce(ctx context.Context) error {
 	}
 }
 
-func (f *follower) startReading(ctx context.Context, gap chan<- error) (*reading, error) {
+func (f *follower) startReading(ctx context.Context, wrong chan<- error) (*reading, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	next := f.seen.Load() + 1
@@ -211,16 +206,19 @@ func (f *follower) startReading(ctx context.Context, gap chan<- error) (*reading
 		}
 		if d.seq != next {
 			broken = true
-			gap <- &GapError{Want: next, Got: d.seq}
+			wrong <- &GapError{Want: next, Got: d.seq}
 			return
 		}
-		if !f.arrived.put(d) {
-			broken = true // Follow is over
+		more, err := f.decode(d)
+		if err != nil {
+			broken = true
+			wrong <- err
 			return
 		}
 		f.seen.Store(d.seq)
 		next++
-	})
+		broken = !more
+	}, func() { f.handOn() })
 }
 
 // checkEnd asks the leader whether the stream is where this follower has seen it:

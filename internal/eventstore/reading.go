@@ -46,6 +46,7 @@ type reading struct {
 	consumer string
 	empty    bool // there was nothing to deliver when it began
 	deliver  func(delivery)
+	paused   func()        // called when nothing waits that has come in
 	busy     sync.Mutex    // held while a message is delivered
 	ended    chan struct{} // closed when the reading has lost its thread
 	isEnded  atomic.Bool
@@ -54,10 +55,10 @@ type reading struct {
 	lastSeq  uint64      // of the consumer, not the stream; the subscription's goroutine only
 }
 
-// read starts a reading. deliver is called on one goroutine, and may block: then
-// the server waits. The caller must call close.
-func (s *Store) read(ctx context.Context, from jetstream.ConsumerConfig, deliver func(delivery)) (*reading, error) {
-	r := &reading{store: s, deliver: deliver, ended: make(chan struct{})}
+// read starts a reading. deliver and paused are called on one goroutine. deliver
+// may block: then the server waits. The caller must call close.
+func (s *Store) read(ctx context.Context, from jetstream.ConsumerConfig, deliver func(delivery), paused func()) (*reading, error) {
+	r := &reading{store: s, deliver: deliver, paused: paused, ended: make(chan struct{})}
 	inbox := s.nc.NewInbox()
 	r.heard = time.Now()
 	sub, err := s.nc.Subscribe(inbox, r.handle)
@@ -127,10 +128,18 @@ func (r *reading) handle(m *nats.Msg) {
 		return
 	}
 	r.alive.Store(true)
-	if !strings.HasPrefix(m.Reply, ackPrefix) {
+	if strings.HasPrefix(m.Reply, ackPrefix) {
+		r.message(m)
+	} else {
 		r.control(m)
-		return
 	}
+	// The message in hand counts as pending until this returns.
+	if n, _, err := m.Sub.Pending(); err != nil || n <= 1 {
+		r.paused()
+	}
+}
+
+func (r *reading) message(m *nats.Msg) {
 	d, consumerSeq, ok := parseDelivery(m)
 	if !ok || consumerSeq != r.lastSeq+1 {
 		r.end()
@@ -214,7 +223,7 @@ func (s *Store) scan(ctx context.Context, from jetstream.ConsumerConfig, last ui
 			finished = true
 			close(done)
 		}
-	})
+	}, func() {})
 	if err != nil {
 		return err
 	}
