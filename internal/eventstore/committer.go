@@ -54,8 +54,9 @@ const (
 	maxResolve = 25 * time.Second
 )
 
-// committer publishes requests. Its loop owns what is not guarded by mu; answers
-// of the server come in on the connection's goroutine.
+// committer publishes requests. Whoever has the turn dispatches: the loop, or a
+// caller that finds nothing on its way. Answers of the server come in on the
+// connection's goroutine.
 type committer struct {
 	store       *Store
 	nc          *nats.Conn
@@ -90,11 +91,11 @@ type committer struct {
 	unresolved []*request         // guarded by mu; for the resolver
 	blocked    bool               // guarded by mu; the loop waits for room
 
-	// The loop's own.
-	pending []*request // seen, not yet published
-	spare   []*request // an empty slice to swap with queue
-	open    *flight    // the batch that takes more
-	token   uint64
+	turn    sync.Mutex // taken before mu
+	pending []*request // guarded by turn; seen, not yet published
+	spare   []*request // guarded by turn; an empty slice to swap with queue
+	open    *flight    // guarded by turn; the batch that takes more
+	token   uint64     // guarded by turn
 }
 
 func startCommitter(s *Store, cfg Config) (*committer, error) {
@@ -164,9 +165,18 @@ func (c *committer) do(ctx context.Context, r *request) (uint64, error) {
 		c.mu.Unlock()
 		return 0, ErrClosed
 	}
+	alone := len(r.msgs) == 1 && len(c.queue) == 0 && len(c.flights) == 0
 	c.queue = append(c.queue, r)
 	c.mu.Unlock()
-	signal(c.wake)
+	// A caller by itself need not wait until the loop has woken up (some 15 µs of
+	// its 600). One message finds room in the connection's buffer; more could have
+	// to wait for it, and then ctx would not be heard.
+	if alone && c.turn.TryLock() {
+		c.dispatch()
+		c.turn.Unlock()
+	} else {
+		signal(c.wake)
+	}
 
 	select {
 	case o := <-r.done:
@@ -199,20 +209,32 @@ func (c *committer) loop() {
 	status := c.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	defer c.nc.RemoveStatusListener(status)
 	for {
+		var giveUp time.Time
 		select {
 		case <-c.ctx.Done():
 			return
 		case <-c.wake:
 		case <-tick.C:
-			c.expire(time.Now())
+			giveUp = time.Now()
 		case <-status:
 			// Whatever was on its way when the connection broke is answered to
 			// nobody.
-			c.expire(time.Now().Add(c.ackWait))
+			giveUp = time.Now().Add(c.ackWait)
 		}
-		c.retryRefused()
-		c.dispatch()
+		c.round(giveUp)
 	}
+}
+
+// round does what there is to do. A giveUp that is not zero is the time at which
+// to give up what was sent a while before.
+func (c *committer) round(giveUp time.Time) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if !giveUp.IsZero() {
+		c.expire(giveUp)
+	}
+	c.retryRefused()
+	c.dispatch()
 }
 
 // dispatch publishes what can be published now.
@@ -316,11 +338,14 @@ func (c *committer) close() {
 		c.goroutines.Wait()
 		// The connection may be closed already.
 		_ = c.sub.Unsubscribe()
+		c.turn.Lock()
+		defer c.turn.Unlock()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		for _, r := range append(c.pending, c.queue...) {
 			r.notSent(ErrClosed)
 		}
+		c.pending, c.queue = nil, nil // a caller may be about to dispatch
 		for _, r := range c.unresolved {
 			r.unknown(ErrClosed)
 		}
