@@ -13,15 +13,10 @@ import (
 // commandLog is the event store as the commands see it: its errors are theirs.
 type commandLog struct {
 	publish func(context.Context, ...events.Event) (uint64, error)
-	// broken ends when there is no use in waiting for the stream any more.
-	broken context.Context
 }
 
 // Append implements [commands.Log].
 func (l commandLog) Append(ctx context.Context, evs ...events.Event) (uint64, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(l.broken, cancel)()
 	last, err := l.publish(ctx, evs...)
 	if err == nil {
 		return last, nil

@@ -55,10 +55,6 @@ type Server struct {
 	tls         *tls.Config
 
 	subscribers subscribers
-	// broken ends when JetStream has stopped; giveUp ends it.
-	broken context.Context
-	giveUp context.CancelFunc
-
 	// undo takes the node apart, last part first.
 	undo []func()
 	// failed gets the first reason why a running node cannot go on.
@@ -77,7 +73,6 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, failed: make(chan error, 1), metrics: telemetry.New()}
-	s.broken, s.giveUp = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			s.takeApart()
@@ -279,7 +274,7 @@ func (s *Server) open(context.Context) error {
 	uses := recorder{s.uses, s.metrics.Verdicts(verdicts())}
 	door := ledger.New(ledger.Config{
 		Handler: commands.NewHandler(commands.Config{
-			Log: commandLog{s.publish, s.broken}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix,
+			Log: commandLog{s.publish}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix,
 		}),
 		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now,
 		Auth: &auth.Authenticator{Judge: judge, Uses: uses, Node: node, Now: now},

@@ -54,7 +54,7 @@ func (s *Server) watchBroker() {
 	}
 	if err := s.broker.Healthy(); err != nil {
 		s.follower.Refuse(&follower.Refusal{What: err.Error(), Hint: "what was acknowledged is safe; nothing more is taken until the node is started again"})
-		s.giveUp()
+		s.store.Close()
 	}
 }
 
