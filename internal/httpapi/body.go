@@ -24,12 +24,17 @@ const (
 )
 
 // body reads the request's body whole.
-func (c *call) body(limit int64) ([]byte, error) {
-	if c.r.ContentLength > limit {
+func (c *call) body(limit int64) (raw []byte, err error) {
+	announced := c.r.ContentLength
+	if announced > limit {
 		return nil, tooLarge(limit)
 	}
-	r := http.MaxBytesReader(c.w, c.r.Body, limit)
-	raw, err := readAll(r, c.r.ContentLength)
+	if announced >= 0 {
+		raw = make([]byte, announced)
+		_, err = io.ReadFull(c.r.Body, raw)
+	} else {
+		raw, err = io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
+	}
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return nil, tooLarge(limit)
 	}
@@ -37,16 +42,6 @@ func (c *call) body(limit int64) ([]byte, error) {
 		return nil, &commands.Error{Kind: commands.Invalid, Code: "body_unreadable", Detail: "the request's body ended early", Hint: "send it whole", Cause: err}
 	}
 	return raw, nil
-}
-
-// readAll reads into one buffer of the announced size.
-func readAll(r io.Reader, announced int64) ([]byte, error) {
-	var buf bytes.Buffer
-	if announced > 0 {
-		buf.Grow(int(announced) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(r)
-	return buf.Bytes(), err
 }
 
 func tooLarge(limit int64) error {
