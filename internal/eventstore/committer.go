@@ -345,7 +345,7 @@ func (c *committer) close() {
 		for _, r := range append(c.pending, c.queue...) {
 			r.notSent(ErrClosed)
 		}
-		c.pending, c.queue = nil, nil // a caller may be about to dispatch
+		c.pending, c.queue, c.open = nil, nil, nil // a caller may be about to dispatch
 		for _, r := range c.unresolved {
 			r.unknown(ErrClosed)
 		}
