@@ -30,7 +30,7 @@ const (
 // durable (see the package's documentation).
 //
 // An event is known by its id: appending it again while the stream's duplicates
-// window (2 min) lasts gives its first sequence and stores nothing.
+// window (30 s) lasts gives its first sequence and stores nothing.
 //
 // An error that is no ErrUnknownOutcome means that nothing was stored: an event
 // is wrong ([*events.FieldError]), there are none or more than [MaxEvents],

@@ -12,8 +12,10 @@ import (
 	"github.com/tokenledger/tokenledger/events"
 )
 
-// duplicates is the time in which the server knows a message id again.
-const duplicates = 2 * time.Minute
+// duplicates is the time in which the server knows a message id again. It keeps
+// every id in memory so long (some 250 bytes each), and a repeated publication
+// comes within three quarters of it: after that, its outcome is called unknown.
+const duplicates = 30 * time.Second
 
 // streamConfig is the stream of a new ledger.
 func streamConfig(replicas int) jetstream.StreamConfig {

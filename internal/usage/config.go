@@ -49,10 +49,10 @@ type Config struct {
 	// not (BenchmarkOpen).
 	SegmentSize int64
 	// SoftKeys is the number of keys in the open window from which on publishing
-	// takes more than a quarter of the time; zero means 256 Ki.
+	// takes more than a quarter of the time; zero means 64 Ki.
 	SoftKeys int
 	// HardKeys is the number of keys at which publishing takes all of the time
-	// and Record waits for room; zero means 1 Mi. The memory needed is about
+	// and Record waits for room; zero means 256 Ki. The memory needed is about
 	// twice that many keys at about 130 bytes.
 	HardKeys int
 	// HardBytes is the memory of the open window at which Record waits for room
@@ -75,8 +75,8 @@ func (c *Config) setDefaults() error {
 	}
 	setDefault(&c.Window, time.Second)
 	setDefault(&c.SegmentSize, 16<<20)
-	setDefault(&c.SoftKeys, 256<<10)
-	setDefault(&c.HardKeys, 1<<20)
+	setDefault(&c.SoftKeys, 64<<10)
+	setDefault(&c.HardKeys, 256<<10)
 	setDefault(&c.HardBytes, 256<<20)
 	setDefault(&c.batch, maxBatch)
 	if c.HardKeys <= c.SoftKeys {
