@@ -126,13 +126,9 @@ func (w *writer) someStrings(key string, all []string) {
 	w.buf = append(w.buf, ']')
 }
 
-// stringMap writes m by the order of its keys; a nil one is null.
+// stringMap writes m by the order of its keys.
 func (w *writer) stringMap(key string, m map[string]string) {
 	w.key(key)
-	if m == nil {
-		w.buf = append(w.buf, "null"...)
-		return
-	}
 	w.buf = append(w.buf, '{')
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		w.comma()

@@ -45,7 +45,7 @@ func TestDataIsWrittenAsItsTagsSay(t *testing.T) {
 		for _, d := range []events.Data{
 			&events.TokenGenerated{About: empty, Name: s + "n", Site: s, Scopes: []string{s, s}, SHA256: events.Digest{31: 1}, Metadata: map[string]string{s: s, "b": "", "a": s}},
 			&events.TokenUpdated{About: empty, Name: &odd[i], Metadata: &map[string]string{}},
-			&events.TokenUpdated{About: empty, Owner: &odd[i], Metadata: new(map[string]string)},
+			&events.TokenUpdated{About: empty, Owner: &odd[i]},
 			&events.TokenSuspended{About: empty, Reason: s},
 			&events.TokenRejected{Use: events.Use{Count: 1 << 63, FirstAt: at, LastAt: at.In(time.FixedZone("", 3600)), Node: "n" + s, JournalPos: 1}, Reason: "r" + s},
 		} {

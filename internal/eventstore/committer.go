@@ -47,6 +47,8 @@ const (
 	// maxBatches bounds the batches in flight. The server allows 50 on a
 	// stream; other nodes need some.
 	maxBatches = 4
+	// maxInline bounds, in bytes, what a caller publishes itself.
+	maxInline = 16 << 10
 	// maxSingles bounds the single events in flight on a replicated stream.
 	maxSingles = 4096
 	// maxResolve keeps repeated publications inside the shortest duplicates
@@ -165,16 +167,10 @@ func (c *committer) do(ctx context.Context, r *request) (uint64, error) {
 		c.mu.Unlock()
 		return 0, ErrClosed
 	}
-	alone := len(r.msgs) == 1 && len(c.queue) == 0 && len(c.flights) == 0
+	alone := len(r.msgs) == 1 && r.bytes < maxInline && len(c.queue) == 0 && len(c.flights) == 0
 	c.queue = append(c.queue, r)
 	c.mu.Unlock()
-	// A caller by itself need not wait until the loop has woken up (some 15 µs of
-	// its 600). One message finds room in the connection's buffer; more could have
-	// to wait for it, and then ctx would not be heard.
-	if alone && c.turn.TryLock() {
-		c.dispatch()
-		c.turn.Unlock()
-	} else {
+	if !alone || !c.tryDispatch() {
 		signal(c.wake)
 	}
 
@@ -193,6 +189,19 @@ func (c *committer) do(ctx context.Context, r *request) (uint64, error) {
 	}
 	r.state.Store(givenUp)
 	return 0, &UnknownOutcomeError{IDs: r.ids, Cause: ctx.Err()}
+}
+
+// tryDispatch publishes on the caller's goroutine, unless another has the turn. A
+// caller by itself need not wait until the loop has woken up (some 15 µs of its
+// 600). What is so small finds room in the connection's buffer (32 KiB); more might
+// have to wait for it, and meanwhile nobody would hear the caller's ctx.
+func (c *committer) tryDispatch() bool {
+	if !c.turn.TryLock() {
+		return false
+	}
+	defer c.turn.Unlock()
+	c.dispatch()
+	return true
 }
 
 // signal wakes who waits on ch; one signal is enough.
@@ -265,7 +274,7 @@ func (c *committer) place(r *request) bool {
 		return true
 	}
 	if c.nc.Status() != nats.CONNECTED {
-		r.notSent(unavailable(errors.New("not connected to NATS")))
+		c.notPublished(r, unavailable(errors.New("not connected to NATS")))
 		return true
 	}
 	c.mu.Lock()
@@ -319,7 +328,17 @@ func (c *committer) wait() bool {
 	return false
 }
 
-// notSent ends a request that was not published now. If an earlier publication
+// notPublished ends a request that was not published now. One of which an earlier
+// publication had no clear answer is looked for, as long as there is time.
+func (c *committer) notPublished(r *request, err error) {
+	if r.exposed {
+		c.resolveLater(r, err)
+		return
+	}
+	r.finish(0, err)
+}
+
+// notSent ends a request for good that was not published now. If an earlier publication
 // had no clear answer, its outcome is not known.
 func (r *request) notSent(err error) {
 	if r.exposed {

@@ -52,8 +52,7 @@ func (e *UnknownOutcomeError) Error() string {
 	return fmt.Sprintf("%v (event %s): %v; look for them before you do it again", ErrUnknownOutcome, strings.Join(ids, ", "), e.Cause)
 }
 
-// Unwrap gives the cause.
-func (e *UnknownOutcomeError) Unwrap() error { return e.Cause }
+// There is no Unwrap: the cause may be an error that says that nothing was stored.
 
 // Is reports that e is an ErrUnknownOutcome.
 func (e *UnknownOutcomeError) Is(target error) bool { return target == ErrUnknownOutcome }
@@ -122,6 +121,7 @@ const (
 	codeNoReplicas         jetstream.ErrorCode = 10074 // a standalone server has none
 	codeTooManyRequests    jetstream.ErrorCode = 10167
 	codeBatchIncomplete    jetstream.ErrorCode = 10176
+	codeDuplicateInProcess jetstream.ErrorCode = 10158 // of a single event
 	codeBatchDuplicate     jetstream.ErrorCode = 10201
 	codeBatchTooManyOpen   jetstream.ErrorCode = 10210
 )

@@ -259,7 +259,7 @@ func (c *committer) failed(f *flight, err error) {
 	}
 	for _, r := range f.requests {
 		if unsent {
-			r.notSent(unavailable(fmt.Errorf("the events could not be sent: %w", err)))
+			c.notPublished(r, unavailable(fmt.Errorf("the events could not be sent: %w", err)))
 		} else {
 			c.resolveLater(r, err)
 		}

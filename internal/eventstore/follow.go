@@ -123,6 +123,7 @@ func (f *follower) readOn(ctx context.Context) error {
 	for {
 		before := f.seen.Load()
 		err := f.readOnce(ctx)
+		f.handOn() // what came before the reading ended, however it did
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -154,10 +155,7 @@ func (f *follower) readOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		r.close()
-		f.handOn()
-	}()
+	defer r.close()
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	idleAt := uint64(0)

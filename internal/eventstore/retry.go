@@ -38,7 +38,7 @@ func (c *committer) retryRefused() {
 func (c *committer) refuse(r *request, f *flight) {
 	api, isAPI := errors.AsType[*jetstream.APIError](f.err)
 	switch {
-	case isAPI && api.ErrorCode == codeBatchDuplicate:
+	case isAPI && (api.ErrorCode == codeBatchDuplicate || api.ErrorCode == codeDuplicateInProcess):
 		r.duplicate = true
 		c.resolveLater(r, f.err)
 	case isAPI && r.first && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||

@@ -75,7 +75,7 @@ func untilAvailable(ctx context.Context, do func(context.Context) error) error {
 	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := do(ctx)
-		if err == nil || !errors.Is(err, ErrUnavailable) {
+		if err == nil || errors.Is(err, ErrUnknownOutcome) || !errors.Is(err, ErrUnavailable) {
 			return err
 		}
 		select {

@@ -107,9 +107,7 @@ func (c *call) write(contentType string, status int, body []byte) error {
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	c.status = status
-	if status != http.StatusOK { // which Write takes for granted; saying so would copy the headers
-		c.w.WriteHeader(status)
-	}
+	c.w.WriteHeader(status)
 	_, _ = c.w.Write(body)
 	return nil
 }

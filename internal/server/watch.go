@@ -23,12 +23,13 @@ func (s *Server) watch() {
 	wg.Go(func() {
 		tick := time.NewTicker(watchEvery)
 		defer tick.Stop()
+		sick := 0
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				s.watchBroker()
+				sick = s.watchBroker(sick)
 				s.keepEvidence()
 				s.subscribers.sweep(s)
 			}
@@ -47,15 +48,22 @@ func (s *Server) keepEvidence() {
 }
 
 // watchBroker stops the node from serving when JetStream has stopped. JetStream
-// itself does not answer then: who waits for it is told to wait no longer.
-func (s *Server) watchBroker() {
+// itself does not answer then: who waits for it is told to wait no longer. Once is
+// no proof: the server takes a pause of this process for its own failure. sick is how
+// often in a row it was found so; the result is that number now.
+func (s *Server) watchBroker(sick int) int {
 	if s.broker == nil {
-		return
+		return 0
 	}
-	if err := s.broker.Healthy(); err != nil {
+	err := s.broker.Healthy()
+	if err == nil {
+		return 0
+	}
+	if sick > 0 {
 		s.follower.Refuse(&follower.Refusal{What: err.Error(), Hint: "what was acknowledged is safe; nothing more is taken until the node is started again"})
 		s.store.Close()
 	}
+	return sick + 1
 }
 
 // subscribers are the tokens that NATS clients are signed in with.

@@ -56,7 +56,7 @@ type Config struct {
 	// twice that many keys at about 130 bytes.
 	HardKeys int
 	// HardBytes is the memory of the open window at which Record waits for room
-	// likewise, whatever its keys; zero means 256 MiB.
+	// likewise, whatever its keys; zero means 64 MiB.
 	HardBytes int
 
 	create func(path string) (file, error) // nil means createFile
@@ -77,7 +77,7 @@ func (c *Config) setDefaults() error {
 	setDefault(&c.SegmentSize, 16<<20)
 	setDefault(&c.SoftKeys, 64<<10)
 	setDefault(&c.HardKeys, 256<<10)
-	setDefault(&c.HardBytes, 256<<20)
+	setDefault(&c.HardBytes, 64<<20)
 	setDefault(&c.batch, maxBatch)
 	if c.HardKeys <= c.SoftKeys {
 		return fmt.Errorf("open usage journal: HardKeys (%d) must be above SoftKeys (%d)", c.HardKeys, c.SoftKeys)
