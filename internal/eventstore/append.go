@@ -29,8 +29,10 @@ const (
 // i-th of n, from 0, is last-n+1+i. When it returns without an error they are
 // durable (see the package's documentation).
 //
-// An event is known by its id: appending it again while the stream's duplicates
-// window (30 s) lasts gives its first sequence and stores nothing.
+// An append is known by the id of its first event: the same events appended again,
+// together and in that order, while the stream's duplicates window (30 s) lasts,
+// are given their sequence and are not stored again. They must not be appended in
+// other company.
 //
 // An error that is no ErrUnknownOutcome means that nothing was stored: an event
 // is wrong ([*events.FieldError]), there are none or more than [MaxEvents],
@@ -86,7 +88,7 @@ type request struct {
 
 	// alone: not to share a batch, because one that it shared was refused.
 	alone bool
-	// duplicate: the server knows one of the ids.
+	// duplicate: the server knows its id.
 	duplicate bool
 	// notEmpty: the server refused a first because the stream is not empty.
 	notEmpty bool
@@ -157,15 +159,12 @@ func (s *Store) newRequest(evs []events.Event) (*request, error) {
 		}
 		r.ids[i] = evs[i].ID
 		r.bytes += len(raw) + len(subject)
-		r.msgs[i] = &nats.Msg{
-			Subject: subject,
-			Data:    raw,
-			Header: nats.Header{
-				jetstream.MsgIDHeader: {evs[i].ID.String()},
-				"Content-Type":        {events.ContentType},
-			},
-		}
+		r.msgs[i] = &nats.Msg{Subject: subject, Data: raw, Header: nats.Header{"Content-Type": {events.ContentType}}}
 	}
+	// The server keeps every id in memory while the duplicates window lasts, some 170
+	// bytes each. All are stored or none, so one tells all: with an id for each of
+	// the uses of a busy node, those of 30 s took 65 MB.
+	r.msgs[0].Header[jetstream.MsgIDHeader] = []string{evs[0].ID.String()}
 	return r, nil
 }
 

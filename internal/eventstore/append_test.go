@@ -117,7 +117,7 @@ func TestFirstEventsAreRefusedBehindOthers(t *testing.T) {
 	}
 }
 
-func TestAnEventAppendedAgainIsStoredOnce(t *testing.T) {
+func TestEventsAppendedAgainAreStoredOnce(t *testing.T) {
 	s, nc := newStore(t)
 	one, three := newEvent(1), newEvents(3)
 	first, err := s.Append(t.Context(), one)
@@ -157,8 +157,8 @@ func TestAnEventAppendedAgainIsStoredOnce(t *testing.T) {
 	if st, err := s.State(t.Context()); err != nil || st.Last != 4+60 {
 		t.Errorf("the stream ends at %d (%v), want 64", st.Last, err)
 	}
-	if _, err := s.Append(t.Context(), newEvent(2), one); err == nil || errors.Is(err, ErrUnknownOutcome) {
-		t.Errorf("a new event together with a stored one: %v, want a refusal", err)
+	if _, err := s.Append(t.Context(), one, newEvent(2)); err == nil || errors.Is(err, ErrUnknownOutcome) {
+		t.Errorf("a stored event in other company: %v, want a refusal", err)
 	}
 }
 
@@ -283,7 +283,7 @@ func TestEventsSurviveARestart(t *testing.T) {
 		}
 	}
 	// The server still knows the ids of before.
-	if last, err := s.Append(t.Context(), evs[4]); err != nil || last != 5 {
-		t.Errorf("an event of before the restart again: %d, %v", last, err)
+	if last, err := s.Append(t.Context(), evs[1:]...); err != nil || last != 5 {
+		t.Errorf("events of before the restart again: %d, %v", last, err)
 	}
 }

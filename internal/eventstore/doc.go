@@ -8,9 +8,9 @@
 //     server that runs with SyncAlways they are synced to its disk; on a stream
 //     with replicas a majority of servers has them.
 //   - An event is stored once, although its publication may have to be
-//     repeated: it is known by its id. Append answers with
-//     [ErrUnknownOutcome] only after it looked for the event on the stream, by
-//     id, until its time ran out.
+//     repeated: what was appended together is known by the id of its first event.
+//     Append answers with [ErrUnknownOutcome] only after it looked for the events
+//     on the stream until its time ran out.
 //   - [Store.Follow] gives every event, in the order of the stream, each once.
 //     A sequence that is missing ends it with a [GapError]; it skips nothing.
 //
@@ -18,8 +18,8 @@
 //
 //   - Events of different callers have no order but the stream's.
 //   - After ErrUnknownOutcome the event may or may not be there, or appear
-//     shortly. Appending the same event again (the same id) within the
-//     stream's duplicates window is safe.
+//     shortly. Appending the same events again (the same ids, all of them) within
+//     the stream's duplicates window is safe.
 //   - A server that was killed can lose the end of a stream to damage on disk and
 //     say nothing. Whoever depends on the stream keeps evidence of what it
 //     has seen, and compares.

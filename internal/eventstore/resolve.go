@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ func (c *committer) resolve(requests []*request) (rest []*request) {
 	open := rest
 	rest = nil
 	for _, r := range open {
-		if !c.conclude(r, found, last) {
+		if !c.conclude(ctx, r, found, last) {
 			rest = append(rest, r)
 		}
 	}
@@ -104,8 +105,8 @@ func rootCause(err error) error {
 	return err
 }
 
-// search reads the ids of what was stored behind base, and gives their sequences
-// and the stream's last.
+// search reads the ids of what was stored behind base. It gives the sequences of the
+// requests' first events, which alone bear an id, and the stream's last.
 func (c *committer) search(ctx context.Context, requests []*request, base uint64) (map[string]uint64, uint64, error) {
 	info, err := c.store.info(ctx)
 	if err != nil {
@@ -116,9 +117,7 @@ func (c *committer) search(ctx context.Context, requests []*request, base uint64
 	wanted := make(map[string]bool)
 	older := false
 	for _, r := range requests {
-		for _, id := range r.ids {
-			wanted[id.String()] = true
-		}
+		wanted[r.ids[0].String()] = true
 		older = older || r.duplicate
 	}
 	collect := func(seq uint64, m *nats.Msg) {
@@ -145,29 +144,17 @@ func (c *committer) search(ctx context.Context, requests []*request, base uint64
 
 // conclude ends r, or has it published again, by what was found. It gives false
 // if neither can be done yet.
-func (c *committer) conclude(r *request, found map[string]uint64, last uint64) bool {
-	n, end, together := 0, uint64(0), true
-	for i, id := range r.ids {
-		if seq, ok := found[id.String()]; ok {
-			together = together && (i == 0 || seq == end+1)
-			end = seq
-			n++
-		}
-	}
+func (c *committer) conclude(ctx context.Context, r *request, found map[string]uint64, last uint64) bool {
+	seq, stored := found[r.ids[0].String()]
+	end := seq + uint64(len(r.msgs)) - 1
 	switch {
-	case n == len(r.ids) && !together:
-		r.finish(0, errors.New("the events are on the stream already, but not one after another: they were appended by parts"))
-	case n == len(r.ids) && r.first && end != uint64(n):
-		r.finish(0, ErrNotEmpty)
-	case n == len(r.ids):
-		c.logger.Info("events whose outcome was unknown are stored", "events", n, "last", end)
-		c.raiseTip(end)
-		r.finish(end, nil)
-	case n > 0 && r.duplicate:
-		r.finish(0, fmt.Errorf("%d of the %d events are on the stream already; the others were not stored", n, len(r.ids)))
-	case n > 0:
+	case stored && end > last:
 		r.cause = errors.New("some of the events are on the stream and some are not; its server may be writing them")
 		return false
+	case stored && r.first && seq != 1:
+		r.finish(0, ErrNotEmpty)
+	case stored:
+		return c.finishStored(ctx, r, end)
 	case r.first && last > 0:
 		r.finish(0, ErrNotEmpty)
 	case r.duplicate:
@@ -183,5 +170,25 @@ func (c *committer) conclude(r *request, found map[string]uint64, last uint64) b
 		c.mu.Unlock()
 		signal(c.wake)
 	}
+	return true
+}
+
+// finishStored ends r, whose first event was found. What was appended together is
+// stored together, so its last has to stand at end.
+func (c *committer) finishStored(ctx context.Context, r *request, end uint64) bool {
+	if len(r.msgs) > 1 {
+		got, err := c.store.Get(ctx, end)
+		if _, undecodable := errors.AsType[*DecodeError](err); err != nil && !undecodable {
+			r.cause = err
+			return false
+		}
+		if !bytes.Equal(got.Raw, r.msgs[len(r.msgs)-1].Data) {
+			r.finish(0, errors.New("the first of the events is on the stream already, but the others do not follow it: it was appended without them; nothing was stored"))
+			return true
+		}
+	}
+	c.logger.Info("events whose outcome was unknown are stored", "events", len(r.msgs), "last", end)
+	c.raiseTip(end)
+	r.finish(end, nil)
 	return true
 }
