@@ -14,8 +14,10 @@ DATA ?= ./tokenledger-data
 help: ## Show what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Without cgo the binary is static, needs no C compiler, and has all of its memory in
+# the Go heap, where it can be bounded (cmd/tokenledger/serve_memory.go).
 build: ## Build bin/tokenledger
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tokenledger ./cmd/tokenledger
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/tokenledger ./cmd/tokenledger
 
 run: build ## Run a node on this machine, with its data in DATA
 	@exec bin/tokenledger serve --data $(DATA)

@@ -10,11 +10,12 @@ import (
 )
 
 // Sizes of the database, in bytes. Pebble counts its memtables into the cache, so
-// cacheSize bounds both together; with cgo, malloc adds up to as much again in
-// fragments. Reads that must be fast are answered from the projections' own caches.
+// cacheSize bounds both together. In a build with cgo they are malloc's, which adds
+// up to as much again in fragments. Reads that must be fast are answered from the
+// projections' own caches.
 const (
-	cacheSize    = 160 << 20
-	memTableSize = 32 << 20
+	cacheSize    = 80 << 20
+	memTableSize = 16 << 20
 	blockSize    = 8 << 10
 	// filterBits gives about 1 % of false positives.
 	filterBits = 10

@@ -70,6 +70,7 @@ Example:
 // Run implements the verb.
 func (c *serveCmd) Run(ctx context.Context, m *Main) error {
 	logger := c.logger(m)
+	go boundMemory(ctx)
 	node, err := server.Start(ctx, server.Config{
 		DataDir: c.Data, HTTP: c.HTTP, NATSListen: c.NATSListen,
 		NATSURL: c.NATSURL, NATSCreds: c.NATSCreds, Replicas: c.Replicas,
