@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
 	"strconv"
 	"time"
@@ -13,10 +14,10 @@ import (
 )
 
 type benchCmd struct {
-	Suites   []string      `arg:"" optional:"" name:"suite" help:"generate, generate-1, revoke, validate-http or replay; all of them if none is named."`
+	Suites   []string      `arg:"" optional:"" name:"suite" help:"generate, generate-1, revoke, validate-http, replay or memory; all of them if none is named."`
 	Duration time.Duration `default:"2s" help:"How long each measurement runs before the other has its turn."`
 	Rounds   int           `default:"5" placeholder:"N" help:"How often product and floor have their turns."`
-	Tokens   int           `default:"1000000" placeholder:"N" help:"Tokens of validate-http, and events of replay."`
+	Tokens   int           `default:"1000000" placeholder:"N" help:"Tokens of validate-http and memory, and events of replay."`
 	Dir      string        `placeholder:"DIR" help:"Where the temporary data goes, about 1.5 GB for a million tokens; it is removed at the end. Name the disk that the ledger is to be on. Without it, the system's directory for temporary files."`
 
 	form
@@ -26,7 +27,7 @@ type benchCmd struct {
 func (benchCmd) Help() string {
 	return `Every figure stands beside a floor, measured in turns with it in the same run: what the job costs on this machine with the same parts and without the product. The ratio of the two is what to compare between machines.
 
-generate, generate-1 and revoke stand beside single publications to a JetStream stream with SyncAlways, validate-http beside a bare net/http handler that reads and answers the same JSON, replay beside an ordered consumer that counts. No node has to run, and none is touched.
+generate, generate-1 and revoke stand beside single publications to a JetStream stream with SyncAlways, validate-http beside a bare net/http handler that reads and answers the same JSON, replay beside an ordered consumer that counts, memory (where less is better, and which takes minutes) beside a node with an empty ledger. No node has to run, and none is touched.
 
 Example:
 
@@ -35,8 +36,13 @@ Example:
 
 // Run implements the verb.
 func (c *benchCmd) Run(ctx context.Context, m *Main) error {
+	program, err := os.Executable()
+	if err != nil {
+		return doing("cannot find this program", err)
+	}
 	cfg := bench.Config{
-		Slice: c.Duration, Rounds: c.Rounds, Tokens: c.Tokens, Dir: c.Dir, Version: readBuild().Version,
+		Program: program,
+		Slice:   c.Duration, Rounds: c.Rounds, Tokens: c.Tokens, Dir: c.Dir, Version: readBuild().Version,
 		Logger: slog.New(slog.NewTextHandler(m.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	if _, ok := terminal(m.Stderr); ok {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -16,12 +17,16 @@ type Config struct {
 	Slice time.Duration
 	// Rounds is the number of such turns.
 	Rounds int
-	// Tokens is the number of tokens of validate-http and of events of replay.
+	// Tokens is the number of tokens of validate-http and memory, and of events of
+	// replay.
 	Tokens int
 	// Dir is where the temporary data goes; it needs about 1.5 kB for each of
 	// Tokens. Empty is the system's directory for temporary files. Everything is
 	// removed before Run returns.
 	Dir string
+	// Program is the path of the tokenledger binary, of which memory runs a node in
+	// a process of its own. Empty leaves that suite out.
+	Program string
 	// Version is this build's.
 	Version string
 	// Logger receives what the nodes under measurement log. Nil drops it.
@@ -70,6 +75,7 @@ func suites() []suite {
 		}},
 		{"validate-http", "validations/s", runValidateHTTP},
 		{"replay", "events/s", runReplay},
+		{memorySuite, "MB", runMemory},
 	}
 }
 
@@ -99,6 +105,9 @@ func (cfg *Config) check(names []string) ([]suite, error) {
 	}
 	all := suites()
 	if len(names) == 0 {
+		if cfg.Program == "" {
+			all = slices.DeleteFunc(all, func(s suite) bool { return s.name == memorySuite })
+		}
 		return all, nil
 	}
 	var chosen []suite
@@ -106,6 +115,9 @@ next:
 	for _, name := range names {
 		for _, s := range all {
 			if s.name == name {
+				if name == memorySuite && cfg.Program == "" {
+					return nil, &ArgumentError{"the suite memory needs the tokenledger program, and its path is not known"}
+				}
 				chosen = append(chosen, s)
 				continue next
 			}

@@ -62,7 +62,7 @@ func TestEverySuiteGivesItsFigureBesideItsFloor(t *testing.T) {
 			}
 		}
 	}
-	if !slices.Equal(names, Suites()) {
+	if all := append(names, memorySuite); !slices.Equal(all, Suites()) {
 		t.Errorf("the suites that ran are %v", names)
 	}
 	if got := results[3].Conditions; got.Get("answered") == uint64(0) || got.Get("answered") != got.Get("recorded") {
@@ -96,6 +96,7 @@ func TestWhatCannotBeMeantIsRefusedBeforeAnythingIsBegun(t *testing.T) {
 		want   string
 	}{
 		{func(*Config) {}, "generat", `there is no suite "generat"; the suites are generate, generate-1, revoke, validate-http, replay`},
+		{func(*Config) {}, memorySuite, "its path is not known"},
 		{func(c *Config) { c.Slice = 0 }, "replay", "the least is 10ms"},
 		{func(c *Config) { c.Rounds = 0 }, "replay", "the least is 1"},
 		{func(c *Config) { c.Tokens = 10 }, "replay", "the least is 1000"},
@@ -112,6 +113,9 @@ func TestWhatCannotBeMeantIsRefusedBeforeAnythingIsBegun(t *testing.T) {
 
 func TestBreakingOffLeavesNothingBehind(t *testing.T) {
 	for _, suite := range Suites() {
+		if suite == memorySuite {
+			continue // it needs the program: cmd/tokenledger/testdata/script/bench.txtar
+		}
 		cfg := small(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cfg.Progress = func(what string) {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"runtime"
@@ -77,7 +78,6 @@ func (b *bench) machine(dir string) (cs Conditions) {
 	if fs := fileSystem(dir); fs != "" {
 		cs.add("file_system", fs)
 	}
-	cs.add("rounds", b.Rounds)
 	cs.add("stream_durability", "SyncAlways: synced before each acknowledgement")
 	cs.add("usage_durability", "journal: written before each answer, synced about once a second")
 	cs.add("read_model_durability", "not synced at commit; synced about once a second")
@@ -105,24 +105,30 @@ func fileSystem(dir string) string {
 	return kind
 }
 
-// residentMB is the process's resident memory in 10^6 bytes, where the system tells
-// (Linux: proc_pid_status(5)).
-func residentMB() (mb float64, ok bool) {
-	status, err := os.ReadFile("/proc/self/status")
+// What the system tells of a process's memory (Linux: proc_pid_status(5)).
+const (
+	residentNow  = "VmRSS:"
+	residentMost = "VmHWM:"
+)
+
+// memoryOf gives a figure of a process's memory, in 10^6 bytes.
+func memoryOf(pid int, field string) (mb float64, err error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, false
+		return 0, fmt.Errorf("read the memory of a process: %w", err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, found := strings.CutPrefix(line, "VmRSS:"); found {
+		if rest, found := strings.CutPrefix(line, field); found {
 			kib, err := strconv.ParseFloat(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 64)
-			return kib * 1024 / 1e6, err == nil
+			return math.Round(kib * 1024 / 1e6), err
 		}
 	}
-	return 0, false
+	return 0, fmt.Errorf("read the memory of process %d: the system does not tell %s", pid, field)
 }
 
+// addResident adds this process's resident memory, where the system tells.
 func (cs *Conditions) addResident(name string) {
-	if mb, ok := residentMB(); ok {
-		cs.add(name, math.Round(mb))
+	if mb, err := memoryOf(os.Getpid(), residentNow); err == nil {
+		cs.add(name, mb)
 	}
 }

@@ -5,7 +5,7 @@
 //
 // # How it measures
 //
-// Product and floor run in one process, in turns: a slice of time for the one, a
+// Save for memory, product and floor run in one process, in turns: a slice of time for the one, a
 // slice for the other, as many rounds as are asked for, the order changing from
 // round to round. A suite's value and floor are medians over the rounds, its ratio
 // is the median of the rounds' ratios. What a slice leaves to be done (uses on
@@ -28,6 +28,11 @@
 //     load generator. At the end every answer is held against the ledger's
 //     counters: the suite fails unless each token's count of uses is the number of
 //     times that it was found good.
+//   - memory: the most that a node's process holds resident, in MB, while tokens are
+//     generated over HTTP and, after a restart, all are listed and each is validated
+//     once, as fast as it goes. The node is `serve` in a process of its own. Floor:
+//     the same process on an empty ledger. Here less is better. There are no rounds.
+//     On Linux only.
 //   - replay: a stream of generated, used and revoked tokens applied to an empty read
 //     model until the last event can be read. Floor: an ordered consumer that counts
 //     the same messages and decodes nothing.

@@ -15,10 +15,10 @@ import (
 // connections is the number of the suite validate-http.
 const connections = 32
 
-// client is one kept HTTP/1.1 connection that sends the same request again and
+// connection is one kept HTTP/1.1 connection that sends the same request again and
 // again, with another token each time. It does what it must and no more, so that
 // the processor is left to what is measured.
-type client struct {
+type connection struct {
 	conn    net.Conn
 	request []byte
 	tokenAt int // where the token stands in request
@@ -26,7 +26,7 @@ type client struct {
 }
 
 // dial connects to addr. The bearer is who asks; tokens are of that width.
-func dial(ctx context.Context, addr, bearer string, width int) (*client, error) {
+func dial(ctx context.Context, addr, bearer string, width int) (*connection, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
@@ -36,15 +36,15 @@ func dial(ctx context.Context, addr, bearer string, width int) (*client, error) 
 	body := fmt.Appendf(nil, `{"token":"%s","scopes":["orders:read"],"client_ip":"203.0.113.7"}`, blank)
 	head := fmt.Appendf(nil, "POST /v1/tokens/validate HTTP/1.1\r\nHost: %s\r\nUser-Agent: tokenledger-bench\r\n"+
 		"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", addr, bearer, len(body))
-	return &client{
+	return &connection{
 		conn: conn, request: append(head, body...), tokenAt: len(head) + bytes.Index(body, blank), in: make([]byte, 8<<10),
 	}, nil
 }
 
-func (c *client) close() { _ = c.conn.Close() }
+func (c *connection) close() { _ = c.conn.Close() }
 
 // until has whatever is under way at t fail.
-func (c *client) until(t time.Time) { _ = c.conn.SetDeadline(t) }
+func (c *connection) until(t time.Time) { _ = c.conn.SetDeadline(t) }
 
 var (
 	statusOK      = []byte("HTTP/1.1 200 ")
@@ -54,7 +54,7 @@ var (
 )
 
 // validate presents token and reads the answer, which has to be that it is good.
-func (c *client) validate(token []byte) error {
+func (c *connection) validate(token []byte) error {
 	copy(c.request[c.tokenAt:], token)
 	if _, err := c.conn.Write(c.request); err != nil {
 		return fmt.Errorf("send a request: %w", err)
@@ -70,7 +70,7 @@ func (c *client) validate(token []byte) error {
 }
 
 // answer reads one answer whole and gives its body.
-func (c *client) answer() ([]byte, error) {
+func (c *connection) answer() ([]byte, error) {
 	have, bodyAt, end := 0, 0, 0
 	for end == 0 || have < end {
 		if have == len(c.in) {
@@ -141,7 +141,7 @@ func zipf(rng *rand.Rand, n int) func() int {
 
 // run presents tokens for d. Connecting is not measured.
 func (l *load) run(ctx context.Context, d time.Duration) (sample, error) {
-	var clients []*client
+	var clients []*connection
 	defer func() {
 		for _, c := range clients {
 			c.close()

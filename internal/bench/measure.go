@@ -34,8 +34,13 @@ type outcome struct {
 	slice               time.Duration // zero where a slice ends by itself
 }
 
-// conditions tells of the spread, and of the processor time.
+// conditions tells of the spread, and of the processor time. There is nothing to
+// tell of a figure that was not measured in rounds.
 func (o outcome) conditions() (cs Conditions) {
+	if len(o.ratios) == 0 {
+		return nil
+	}
+	cs.add("rounds", len(o.ratios))
 	if o.slice > 0 {
 		cs.add("slice_seconds", o.slice.Seconds())
 	}
