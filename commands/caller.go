@@ -23,6 +23,14 @@ func (c Caller) Holds(p Permission) bool {
 	return slices.ContainsFunc(c.Scopes, func(held string) bool { return covers(held, p) })
 }
 
+// NotGood is the answer to whoever calls with a token that is not good. It does not
+// say why not: its bearer may be a thief.
+func NotGood() error {
+	return &Error{Kind: Unauthenticated, Code: "invalid_token",
+		Detail: "the token that the request bears is not good",
+		Hint:   "it may be mistyped, expired, revoked, suspended or bound to another network; an admin of the ledger can look it up by its id"}
+}
+
 // System is the caller for what the ledger does of itself.
 func System(node string) Caller {
 	return Caller{Actor: events.Actor{Type: "system", ID: node, Name: "tokenledger"}, Tenant: events.DefaultTenant}

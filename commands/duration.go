@@ -39,3 +39,29 @@ func ParseDuration(s string) (time.Duration, bool) {
 }
 
 const maxDuration time.Duration = 1<<63 - 1
+
+// ParseTTL reads the life of a new token; empty is none. Less than a second is refused,
+// "0s" above all: it must not become a token without an end.
+func ParseTTL(s string) (time.Duration, error) {
+	d, err := parseField("ttl", s)
+	if err == nil && d < time.Second && s != "" {
+		return 0, invalid("ttl_invalid", "a ttl of less than a second would expire at once", durationHint)
+	}
+	return d, err
+}
+
+// ParseGrace reads the time that an old token has left; empty is none.
+func ParseGrace(s string) (time.Duration, error) { return parseField("grace", s) }
+
+const durationHint = `write "90d", "12h" or "1h30m"`
+
+func parseField(field, s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	d, ok := ParseDuration(s)
+	if !ok {
+		return 0, invalid(field+"_invalid", field+" is not a duration", durationHint)
+	}
+	return d, nil
+}

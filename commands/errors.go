@@ -24,7 +24,7 @@ const (
 )
 
 // Error is an answer to a request that could not be followed. Unless its kind is
-// UnknownOutcome, nothing was changed.
+// UnknownOutcome or its code partly_done, nothing was changed.
 type Error struct {
 	Kind Kind
 	// Code is one word for programs. docs/errors.md has an entry for each.

@@ -106,7 +106,7 @@ func (l Labels) expiry(now time.Time) (time.Time, error) {
 		return time.Time{}, invalid("expiry_twice", "the request sets both ttl and expires_at", "set one of them")
 	}
 	if l.TTL < 0 {
-		return time.Time{}, invalid("ttl_invalid", fmt.Sprintf("a ttl of %s is negative", l.TTL), `write "90d", "12h" or "1h30m"`)
+		return time.Time{}, invalid("ttl_invalid", fmt.Sprintf("a ttl of %s is negative", l.TTL), durationHint)
 	}
 	return now.Add(l.TTL), nil
 }

@@ -106,8 +106,15 @@ type fact struct {
 	data   events.Data
 }
 
-// append records the facts in one batch and waits until this node reads them.
+// append records the facts in one batch and waits until this node reads them. It
+// refuses a caller whose own token has ended since it was admitted, say while it
+// waited for its turn: whoever is revoked changes nothing any more.
 func (h *Handler) append(ctx context.Context, c Caller, idem events.Idempotency, now time.Time, facts ...fact) (uint64, error) {
+	if reason, err := ended(h.state, c.Actor.TokenID, h.now()); err != nil {
+		return 0, err
+	} else if reason != "" {
+		return 0, NotGood()
+	}
 	evs := make([]events.Event, len(facts))
 	for i, f := range facts {
 		evs[i] = newEvent(h.source, c, idem, now, f)

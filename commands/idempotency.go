@@ -42,9 +42,13 @@ func once[R any](ctx context.Context, h *Handler, c Caller, op, tenant string, i
 		return do(idem)
 	}
 	if first[0].Request != idem.Request {
-		return none, conflict("idempotency_key_reused", "this Idempotency-Key was used for a different request; nothing was changed", "use a new key for a new request")
+		return none, keyReused()
 	}
 	return replay(ctx, first)
+}
+
+func keyReused() error {
+	return conflict("idempotency_key_reused", "this Idempotency-Key was used for a different request; nothing was changed", "use a new key for a new request")
 }
 
 func fingerprint(c Caller, op string, input any) (events.Idempotency, error) {

@@ -31,20 +31,55 @@ type Imported struct {
 // MaxImport bounds the lines that one import may have.
 const MaxImport = 10_000
 
+// CheckImportLength refuses an import of more than [MaxImport] lines, those that are
+// refused for themselves among them.
+func CheckImportLength(lines int) error {
+	if lines <= MaxImport {
+		return nil
+	}
+	return invalid("import_too_long", fmt.Sprintf("an import may have %d lines, and this one has more; nothing was imported", MaxImport), "send them in parts")
+}
+
+// ImportedAll is the outcome of an import.
+type ImportedAll struct {
+	// Lines are in the order of what was asked.
+	Lines []Imported
+	// Seq is that of the last event, or what is applied where there was nothing to
+	// record.
+	Seq uint64
+	// Replayed says that an earlier request with the same Idempotency-Key imported
+	// all that there was to import.
+	Replayed bool
+}
+
 // Import records keys by their hashes, in atomic batches of up to 1,000. A hash
-// that is known already stays as it is, so an import can be sent again whole. The
-// results are in the order of the lines; seq is that of the last event, or what
-// is applied where there was nothing to record.
-func (h *Handler) Import(ctx context.Context, c Caller, lines []Import) (results []Imported, seq uint64, err error) {
-	if len(lines) > MaxImport {
-		return nil, 0, invalid("import_too_long", fmt.Sprintf("%d lines are more than the %d of one import; nothing was imported", len(lines), MaxImport), "send them in parts")
+// that is known already stays as it is, so an import can be sent again whole. With
+// an Idempotency-Key, what an earlier request with it imported counts as imported,
+// not as there before; and what that one did not come to is imported now.
+func (h *Handler) Import(ctx context.Context, c Caller, lines []Import) (all ImportedAll, err error) {
+	if err := CheckImportLength(len(lines)); err != nil {
+		return all, err
+	}
+	var idem events.Idempotency
+	if c.IdempotencyKey != "" {
+		if idem, err = fingerprint(c, "import", lines); err != nil {
+			return all, err
+		}
+		defer h.keys.lock(idem.Key)()
 	}
 	// One import at a time: two with the same hash would each find it unknown.
 	h.importing.Lock()
 	defer h.importing.Unlock()
+	earlier, last, err := h.importedBefore(lines, idem)
+	if err != nil {
+		return all, err
+	}
 	now := h.now()
-	results = make([]Imported, len(lines))
-	seq = h.state.Applied()
+	results := make([]Imported, len(lines))
+	all = ImportedAll{Lines: results, Seq: h.state.Applied(), Replayed: len(earlier) > 0}
+	if all.Replayed {
+		all.Seq = last
+	}
 	coming := make(map[events.Digest]ulid.ULID)
 	var facts []fact
 	var waiting []int // the lines that facts stand for
@@ -52,11 +87,11 @@ func (h *Handler) Import(ctx context.Context, c Caller, lines []Import) (results
 		if len(facts) == 0 {
 			return nil
 		}
-		s, err := h.append(ctx, c, events.Idempotency{}, now, facts...)
+		seq, err := h.append(ctx, c, idem, now, facts...)
 		if err != nil {
 			return err
 		}
-		seq, facts, waiting = s, nil, nil
+		all.Seq, all.Replayed, facts, waiting = seq, false, nil, nil
 		return nil
 	}
 	for i, line := range lines {
@@ -65,7 +100,7 @@ func (h *Handler) Import(ctx context.Context, c Caller, lines []Import) (results
 			results[i].Err = err
 			continue
 		}
-		results[i] = Imported{ID: id, Existed: existed}
+		results[i] = Imported{ID: id, Existed: existed && !earlier[id]}
 		if existed {
 			continue
 		}
@@ -73,26 +108,54 @@ func (h *Handler) Import(ctx context.Context, c Caller, lines []Import) (results
 		facts, waiting = append(facts, fact{line.Tenant, data}), append(waiting, i)
 		if len(facts) == maxBatch {
 			if err := flush(); err != nil {
-				return failFrom(results, waiting, err), seq, nil
+				failFrom(results, waiting, err)
+				return all, nil
 			}
 		}
 	}
 	if err := flush(); err != nil {
-		return failFrom(results, waiting, err), seq, nil
+		failFrom(results, waiting, err)
 	}
-	return results, seq, nil
+	return all, nil
+}
+
+// importedBefore gives the tokens that an earlier request with the same key imported,
+// and the sequence of the last.
+func (h *Handler) importedBefore(lines []Import, idem events.Idempotency) (ids map[ulid.ULID]bool, last uint64, err error) {
+	if idem.Key == "" {
+		return nil, 0, nil
+	}
+	ids = make(map[ulid.ULID]bool)
+	asked := make(map[string]bool)
+	for _, line := range lines {
+		if asked[line.Tenant] {
+			continue
+		}
+		asked[line.Tenant] = true
+		first, err := h.state.Answered(line.Tenant, idem.Key)
+		if err != nil {
+			return nil, 0, Unreadable(err)
+		}
+		for _, a := range first {
+			if a.Request != idem.Request {
+				return nil, 0, keyReused()
+			}
+			ids[a.TokenID] = true
+			last = max(last, a.Seq)
+		}
+	}
+	return ids, last, nil
 }
 
 // failFrom marks all lines from the first of the batch that failed on, but for
 // those that were refused for a reason of their own. Among them may be some that
 // were known before: they can be sent again like the others.
-func failFrom(results []Imported, waiting []int, err error) []Imported {
+func failFrom(results []Imported, waiting []int, err error) {
 	for i := waiting[0]; i < len(results); i++ {
 		if results[i].Err == nil {
 			results[i] = Imported{Err: err}
 		}
 	}
-	return results
 }
 
 func (h *Handler) decideImport(c Caller, line Import, coming map[events.Digest]ulid.ULID, now time.Time) (id ulid.ULID, existed bool, data *events.TokenGenerated, err error) {

@@ -143,15 +143,8 @@ func decideValidate(t *tokens.Credential, cmd Validate, now time.Time) Reason {
 	if !cmd.Token.Matches(t.Hash) {
 		return BadSecret
 	}
-	switch t.Status(now) {
-	case tokens.StatusRevoked:
-		return Revoked
-	case tokens.StatusExpired:
-		return Expired
-	case tokens.StatusPending:
-		return NotYetValid
-	case tokens.StatusSuspended:
-		return Suspended
+	if reason := notActive(t, now); reason != "" {
+		return reason
 	}
 	switch {
 	case !coversAll(t.Scopes, cmd.Scopes):
@@ -162,6 +155,41 @@ func decideValidate(t *tokens.Credential, cmd Validate, now time.Time) Reason {
 		return IPDenied
 	}
 	return ""
+}
+
+// notActive gives the reason that lies in the token's life, empty for one that is
+// active.
+func notActive(t *tokens.Credential, now time.Time) Reason {
+	switch t.Status(now) {
+	case tokens.StatusRevoked:
+		return Revoked
+	case tokens.StatusExpired:
+		return Expired
+	case tokens.StatusPending:
+		return NotYetValid
+	case tokens.StatusSuspended:
+		return Suspended
+	}
+	return ""
+}
+
+// Since gives the reason why a token that the verdict v found good has ended since,
+// empty if it has not.
+func (j *Judge) Since(v Verdict) (Reason, error) {
+	if j.state.Applied() == v.AsOf {
+		return notActive(&v.Token, j.now()), nil
+	}
+	return ended(j.state, v.Token.ID, j.now())
+}
+
+// ended gives the reason why a token that is known is good no more, empty if it is
+// active.
+func ended(state State, id ulid.ULID, now time.Time) (Reason, error) {
+	t, known, err := state.Credential(id)
+	if err != nil || !known {
+		return "", Unreadable(err)
+	}
+	return notActive(&t, now), nil
 }
 
 // inside reports whether ip lies in one of the networks, or there are none.

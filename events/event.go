@@ -52,8 +52,7 @@ type Data interface {
 
 // Event is one fact in its CloudEvents envelope.
 type Event struct {
-	// ID is unique in the ledger. It is also the NATS message id, by which a
-	// retry is recognised.
+	// ID is unique in the ledger.
 	ID ulid.ULID
 	// Source is "/tokenledger/<node>".
 	Source string

@@ -5,6 +5,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"time"
 
@@ -32,23 +33,25 @@ type Authenticator struct {
 // which is still to be kept: nothing is answered to the caller before it is.
 type Session struct {
 	commands.Caller
-	use *pendingUse
+	signedIn *signedIn
 }
 
-type pendingUse struct {
-	commands.Use
-	taken bool
+type signedIn struct {
+	// verdict is the one by which the caller's token was found good.
+	verdict commands.Verdict
+	use     commands.Use
+	taken   bool
 }
 
 // TakeUse gives the record of the use of the caller's token, the first time that
 // it is asked for. Whoever takes it has it recorded, together with what else
 // there is to record.
 func (s Session) TakeUse() []commands.Use {
-	if s.use == nil || s.use.taken {
+	if s.signedIn == nil || s.signedIn.taken {
 		return nil
 	}
-	s.use.taken = true
-	return []commands.Use{s.use.Use}
+	s.signedIn.taken = true
+	return []commands.Use{s.signedIn.use}
 }
 
 // Authenticate judges the bearer token of a request for resource. A token that
@@ -70,9 +73,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer secret.Secret, 
 		if err := a.Uses.Record(ctx, use); err != nil {
 			return Session{}, err
 		}
-		return Session{}, &commands.Error{Kind: commands.Unauthenticated, Code: "invalid_token",
-			Detail: "the token that the request bears is not good",
-			Hint:   "it may be mistyped, expired, revoked, suspended or bound to another network; an admin of the ledger can look it up by its id"}
+		return Session{}, commands.NotGood()
 	}
 	id := v.Token.ID
 	return Session{
@@ -80,8 +81,26 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer secret.Secret, 
 			Actor:  events.Actor{Type: "token", ID: id.String(), Name: v.Token.Name, TokenID: id},
 			Origin: origin, Tenant: v.Token.Tenant, Scopes: v.Token.Scopes,
 		},
-		use: &pendingUse{Use: use},
+		signedIn: &signedIn{verdict: v, use: use},
 	}, nil
+}
+
+// Still refuses a session whose token has ended since it was found good, and
+// records that: between signing in and an operation lies the reading of a body,
+// which takes as long as its sender likes.
+func (a *Authenticator) Still(ctx context.Context, s Session) error {
+	if s.signedIn == nil {
+		return nil // it never signed in: Authorize finds that it holds nothing
+	}
+	reason, err := a.Judge.Since(s.signedIn.verdict)
+	if err != nil || reason == "" {
+		return err
+	}
+	uses := s.TakeUse()
+	for i := range uses {
+		uses[i].Reason = string(reason)
+	}
+	return errors.Join(a.Uses.Record(ctx, uses...), commands.NotGood())
 }
 
 // Authorize holds the caller against what an operation needs, and gives the

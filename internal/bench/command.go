@@ -141,11 +141,11 @@ func (r *revoking) prepare(ctx context.Context, n int) error {
 			lines[i] = commands.Import{Labels: labels(r.count)}
 			_, _ = rand.Read(lines[i].SHA256[:]) // never fails: it ends the process first
 		}
-		results, _, err := r.n.Ledger().Import(ctx, s, lines)
+		all, err := r.n.Ledger().Import(ctx, s, lines)
 		if err != nil {
 			return fmt.Errorf("prepare tokens: %w", err)
 		}
-		for _, one := range results {
+		for _, one := range all.Lines {
 			if one.Err != nil {
 				return fmt.Errorf("prepare tokens: %w", one.Err)
 			}

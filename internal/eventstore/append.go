@@ -90,8 +90,6 @@ type request struct {
 	alone bool
 	// duplicate: the server knows its id.
 	duplicate bool
-	// notEmpty: the server refused a first because the stream is not empty.
-	notEmpty bool
 	// base is a sequence that the stream had reached before the first
 	// publication: what was published lies behind it.
 	base uint64

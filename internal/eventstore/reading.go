@@ -207,7 +207,9 @@ func parseDelivery(m *nats.Msg) (d delivery, consumerSeq uint64, ok bool) {
 	return delivery{seq: fields[0], received: int64(fields[2]), pending: fields[3], msg: m}, fields[1], true
 }
 
-// scan visits what the stream holds, headers only, up to the sequence last.
+// scan visits what the stream holds, headers only, up to the sequence last. On a
+// stream with replicas the consumer may be on one that has not got so far yet: until
+// it has, there is no answer but ctx's end. A scan from a time on may find nothing.
 func (s *Store) scan(ctx context.Context, from jetstream.ConsumerConfig, last uint64, visit func(seq uint64, m *nats.Msg)) error {
 	done := make(chan struct{})
 	finished := false
@@ -219,7 +221,7 @@ func (s *Store) scan(ctx context.Context, from jetstream.ConsumerConfig, last ui
 		if d.seq <= last {
 			visit(d.seq, d.msg)
 		}
-		if d.seq >= last || d.pending == 0 {
+		if d.seq >= last {
 			finished = true
 			close(done)
 		}
@@ -228,7 +230,7 @@ func (s *Store) scan(ctx context.Context, from jetstream.ConsumerConfig, last ui
 		return err
 	}
 	defer r.close()
-	if r.empty {
+	if r.empty && from.OptStartTime != nil {
 		return nil
 	}
 	select {

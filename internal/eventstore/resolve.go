@@ -183,7 +183,7 @@ func (c *committer) finishStored(ctx context.Context, r *request, end uint64) bo
 			return false
 		}
 		if !bytes.Equal(got.Raw, r.msgs[len(r.msgs)-1].Data) {
-			r.finish(0, errors.New("the first of the events is on the stream already, but the others do not follow it: it was appended without them; nothing was stored"))
+			r.unknown(fmt.Errorf("the first of the events is on the stream, at sequence %d, but the others do not follow it: it was appended without them, or the stream is damaged", end+1-uint64(len(r.msgs))))
 			return true
 		}
 	}

@@ -24,6 +24,7 @@ func (c *committer) retryRefused() {
 			c.logger.Warn("a batch of events was refused; they are sent one by one", "events", f.events, "error", f.err)
 			for _, r := range f.requests {
 				r.alone = true
+				r.exposed = r.exposed || unclear(f.err)
 				c.pending = append(c.pending, r)
 			}
 			continue
@@ -44,16 +45,23 @@ func (c *committer) refuse(r *request, f *flight) {
 	case isAPI && r.first && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant):
 		// By others, or by an earlier publication of the same.
-		r.notEmpty = true
 		c.resolveLater(r, ErrNotEmpty)
-	case isAPI && api.ErrorCode == codeStoreFailed, !isAPI && classify(f.err) == f.err: //nolint:errorlint // the very error that went in: not a kind that is known
-		// The store failed at some point, or the answer makes no sense.
+	case unclear(f.err):
 		c.resolveLater(r, f.err)
 	case r.exposed:
 		c.resolveLater(r, classify(f.err))
 	default:
 		r.finish(0, classify(f.err))
 	}
+}
+
+// unclear reports an answer that leaves open whether the events are stored: the store
+// failed at some point, or the answer makes no sense.
+func unclear(err error) bool {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.ErrorCode == codeStoreFailed
+	}
+	return classify(err) == err //nolint:errorlint // the very error that went in: not a kind that is known
 }
 
 // expire gives up waiting for the answers to what was sent a while before now.

@@ -13,7 +13,7 @@ import (
 )
 
 // duplicates is the time in which the server knows a message id again. It keeps
-// every id in memory so long (some 250 bytes each), and a repeated publication
+// every id in memory so long (some 170 bytes each), and a repeated publication
 // comes within three quarters of it: after that, its outcome is called unknown.
 const duplicates = 30 * time.Second
 

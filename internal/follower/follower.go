@@ -51,14 +51,18 @@ type Follower struct {
 	// was found complete; nil is never.
 	asOf atomic.Pointer[time.Time]
 	last atomic.Uint64
-	// recheck is set while the evidence has to be looked at anew.
-	recheck atomic.Bool
-	kick    chan struct{}
+	// reconnects counts the reconnections to the stream's server; checked is the one
+	// after which the evidence was last looked at.
+	reconnects, checked atomic.Uint64
+	kick                chan struct{}
 
 	mu       sync.Mutex
 	advanced chan struct{} // closed and replaced whenever asOf moves or a refusal comes
 	refusal  error
 	created  time.Time
+	// since is when the last reconnection came: what was asked or begun before it is
+	// no proof of anything behind it.
+	since time.Time
 	// awaited is the sequence by which proof arrives; 0 for none under way.
 	awaited uint64
 	proof   Proof
@@ -116,7 +120,13 @@ func asRefusal(err error) error {
 	if errors.Is(err, eventstore.ErrNoStream) {
 		return &Refusal{What: "the stream " + eventstore.Stream + " is gone", Hint: restoreHint}
 	}
-	return &Refusal{What: "the read model cannot be written: " + err.Error(), Hint: "see to the disk of the data directory, then start the node again"}
+	if errors.Is(err, eventstore.ErrReplaced) {
+		return &Refusal{What: err.Error(), Hint: restoreHint}
+	}
+	if _, ok := errors.AsType[*projections.FatalError](err); ok {
+		return &Refusal{What: "the read model cannot be written: " + err.Error(), Hint: "see to the disk of the data directory, then start the node again"}
+	}
+	return &Refusal{What: "the stream cannot be followed: " + err.Error(), Hint: "see to the NATS server and its log, then start the node again"}
 }
 
 // poll keeps asOf moving.
@@ -140,9 +150,9 @@ func (f *Follower) refresh(ctx context.Context) {
 	defer cancel()
 	asked := time.Now()
 	var err error
-	if f.recheck.Load() {
+	if n := f.reconnects.Load(); f.checked.Load() != n {
 		if err = f.Check(ctx); err == nil {
-			f.recheck.Store(false)
+			f.checked.Store(n)
 		}
 	} else {
 		_, err = f.look(ctx)
@@ -167,7 +177,9 @@ func (f *Follower) refresh(ctx context.Context) {
 // new connection may be another stream.
 func (f *Follower) Reconnected() {
 	f.mu.Lock()
-	f.recheck.Store(true)
+	f.reconnects.Add(1)
+	f.since = time.Now()
+	f.awaited = 0
 	f.asOf.Store(nil)
 	f.mu.Unlock()
 	f.wake()

@@ -56,7 +56,7 @@ func (f *Follower) arriveLocked() {
 
 // advanceLocked notes that the projections hold everything up to t.
 func (f *Follower) advanceLocked(t time.Time) {
-	if f.refusal != nil || f.recheck.Load() {
+	if f.refusal != nil || f.checked.Load() != f.reconnects.Load() || t.Before(f.since) {
 		return // what was asked before does not hold any more
 	}
 	if asOf := f.asOf.Load(); asOf != nil && !t.After(*asOf) {

@@ -29,7 +29,7 @@ func (c *call) body(limit int64) (raw []byte, err error) {
 	if announced > limit {
 		return nil, tooLarge(limit)
 	}
-	if announced >= 0 {
+	if announced >= 0 && announced <= maxBody { // more is taken as it comes, not as it is announced
 		raw = make([]byte, announced)
 		_, err = io.ReadFull(c.r.Body, raw)
 	} else {

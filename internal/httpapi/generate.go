@@ -26,7 +26,7 @@ func generate(c *call) error {
 
 // labelsOf reads what a new token is given, minted or imported.
 func labelsOf(in api.GenerateRequest) (commands.Labels, error) {
-	ttl, err := lifetime(in.TTL)
+	ttl, err := commands.ParseTTL(in.TTL)
 	if err != nil {
 		return commands.Labels{}, err
 	}
@@ -47,7 +47,7 @@ func rotate(c *call) error {
 	if err := c.maybeInto(&in); err != nil {
 		return err
 	}
-	grace, err := duration("grace", in.Grace)
+	grace, err := commands.ParseGrace(in.Grace)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,9 @@ import (
 // importKeys reads all lines before it imports any: a line that cannot be read
 // fails alone, and the body's bound holds for all of them.
 func importKeys(c *call) error {
+	if err := c.api.Ledger.MayImport(c.r.Context(), c.session); err != nil {
+		return err
+	}
 	raw, err := c.body(maxImport)
 	if err != nil {
 		return err
@@ -26,6 +29,9 @@ func importKeys(c *call) error {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
+		if err := commands.CheckImportLength(len(results) + 1); err != nil {
+			return err
+		}
 		cmd, err := importLine(line)
 		if err != nil {
 			results = append(results, failed(n, err))
@@ -34,11 +40,11 @@ func importKeys(c *call) error {
 		cmds, at = append(cmds, cmd), append(at, len(results))
 		results = append(results, api.ImportResult{Line: n})
 	}
-	outcomes, seq, err := c.api.Ledger.Import(c.r.Context(), c.session, cmds)
+	all, err := c.api.Ledger.Import(c.r.Context(), c.session, cmds)
 	if err != nil {
 		return err
 	}
-	for i, o := range outcomes {
+	for i, o := range all.Lines {
 		r := &results[at[i]]
 		switch {
 		case o.Err != nil:
@@ -57,7 +63,7 @@ func importKeys(c *call) error {
 		}
 		body = append(body, line...)
 	}
-	c.seq(seq, false)
+	c.seq(all.Seq, all.Replayed)
 	return c.write("application/x-ndjson", http.StatusOK, body)
 }
 

@@ -79,27 +79,6 @@ func (c *call) tokenID() (ulid.ULID, error) {
 	return id, nil
 }
 
-// duration reads a length of time that may be left out.
-func duration(field, s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	d, ok := commands.ParseDuration(s)
-	if !ok {
-		return 0, &commands.Error{Kind: commands.Invalid, Code: field + "_invalid", Detail: field + " is not a duration", Hint: `write "90d", "12h" or "1h30m"`}
-	}
-	return d, nil
-}
-
-// lifetime reads a ttl, which cannot be zero.
-func lifetime(s string) (time.Duration, error) {
-	d, err := duration("ttl", s)
-	if err == nil && d < time.Second && s != "" {
-		return 0, &commands.Error{Kind: commands.Invalid, Code: "ttl_invalid", Detail: "a ttl of less than a second would expire at once", Hint: `write "90d", "12h" or "1h30m"`}
-	}
-	return d, err
-}
-
 // timeParam reads an RFC 3339 time from the query.
 func (c *call) timeParam(name string) (time.Time, error) {
 	s := c.r.URL.Query().Get(name)

@@ -78,6 +78,9 @@ func (l *Ledger) authorize(ctx context.Context, s auth.Session, need commands.Pe
 	if err := l.Freshness.Fresh(); err != nil {
 		return "", err
 	}
+	if err := l.Auth.Still(ctx, s); err != nil {
+		return "", err
+	}
 	tenant, err := auth.Authorize(s.Caller, need, tenant)
 	if err != nil {
 		uses := s.TakeUse()

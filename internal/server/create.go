@@ -64,6 +64,9 @@ func (s *Server) create(ctx context.Context) error {
 		s.cfg.Logger.Info("another node created the ledger at the same moment; this one joins it")
 		return nil
 	}
+	if errors.Is(err, eventstore.ErrUnknownOutcome) {
+		return fmt.Errorf("record the creation of the ledger: %w (keep the root token that was handed over: it is the ledger's unless the next start hands over another)", err)
+	}
 	if err != nil {
 		return fmt.Errorf("record the creation of the ledger: %w (a root token that was handed over is not valid)", err)
 	}

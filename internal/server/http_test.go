@@ -1,10 +1,13 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -371,6 +374,17 @@ func TestIdempotency(t *testing.T) {
 			t.Errorf("after a restart %s gives %s, want %s", tc.path, answer, tc.want)
 		}
 	}
+	lines := `{"sha256":"` + strings.Repeat("ab", 32) + `","name":"old"}` + "\nnot a line\n"
+	_, _, imported := post("/v1/tokens/import", lines, "k4")
+	if _, header, again := post("/v1/tokens/import", lines, "k4"); header.Get("Idempotency-Replayed") != "true" || !bytes.Equal(again, imported) || !bytes.Contains(again, []byte(`"imported"`)) {
+		t.Errorf("an import repeated gives %v %s, first %s", header, again, imported)
+	}
+	if status, _, answer := post("/v1/tokens/import", `{"sha256":"`+strings.Repeat("cd", 32)+`","name":"new"}`, "k4"); status != 409 || !bytes.Contains(answer, []byte("idempotency_key_reused")) {
+		t.Errorf("a key used again for another import: %d %s", status, answer)
+	}
+	if _, header, again := post("/v1/tokens/import", lines, "k5"); header.Get("Idempotency-Replayed") != "" || !bytes.Contains(again, []byte(`"exists"`)) {
+		t.Errorf("an import under another key gives %v %s", header, again)
+	}
 	if status, header, answer := post(revoke, ``, "k3"); status != 200 || header.Get("Idempotency-Replayed") != "" {
 		t.Errorf("revoked again: %d %s", status, answer)
 	}
@@ -409,6 +423,77 @@ func TestRevokeHoldsAtOnce(t *testing.T) {
 		}
 		close(ended)
 		callers.Wait()
+	}
+}
+
+// TestARevokedCallerIsRefusedInTheMiddleOfARequest shows that a request which was
+// begun with a good token, and comes whole only after that token's revocation was
+// answered, is refused.
+func TestARevokedCallerIsRefusedInTheMiddleOfARequest(t *testing.T) {
+	n := newNode(t)
+	n.start()
+	c := n.client()
+	for _, tc := range []struct{ path, body string }{
+		{"/v1/tokens", `{"name":"successor","scopes":["ledger:admin"]}`},
+		{"/v1/tokens/revoke", `{"filter":{"site":"shop.example"}}`},
+		{"/v1/tokens/import", `{"sha256":"` + strings.Repeat("ab", 32) + `","name":"successor"}`},
+		{"/v1/tokens/validate", `{"token":"tl_x"}`},
+	} {
+		tok, secret := generate(t, c, api.GenerateRequest{Name: "thief", Site: "shop.example", Scopes: []string{"ledger:admin"}})
+		before := n.events()
+		conn, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		answers := bufio.NewReader(conn)
+		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", tc.path, secret, len(tc.body))
+		// It is asked for when the caller is signed in and the body is about to be read.
+		if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+			t.Fatalf("POST %s: %q, %v", tc.path, line, err)
+		}
+		if _, err := answers.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Revoke(t.Context(), tok.ID, api.RevokeRequest{}); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, tc.body)
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		if res.StatusCode != http.StatusUnauthorized || !bytes.Contains(body, []byte("invalid_token")) {
+			t.Errorf("POST %s was answered with %s %s", tc.path, res.Status, body)
+		}
+		if after := n.events(); after != before+1 {
+			t.Errorf("POST %s: %d events were stored, and the revocation is one", tc.path, after-before)
+		}
+		eventually(t, "the rejection is on record", func(ctx context.Context) bool {
+			h, err := c.History(ctx, tok.ID, client.HistoryRequest{})
+			if err != nil || len(h.Events) == 0 {
+				return false
+			}
+			return strings.HasSuffix(h.Events[len(h.Events)-1].Subject, ".rejected")
+		})
+	}
+}
+
+// TestAnImportIsBoundedWhateverItsLinesAre shows that lines which cannot be read count,
+// and that nobody without the permission has his lines read.
+func TestAnImportIsBoundedWhateverItsLinesAre(t *testing.T) {
+	n := newNode(t)
+	n.start()
+	lines := strings.Repeat("x\n", 10_001)
+	status, _, body := n.ask("POST", "/v1/tokens/import", n.token, lines)
+	if status != 400 || !bytes.Contains(body, []byte("import_too_long")) || len(body) > 1000 {
+		t.Errorf("answered with %d and %d bytes: %.200s", status, len(body), body)
+	}
+	_, none := generate(t, n.client(), api.GenerateRequest{Name: "none"})
+	status, _, body = n.ask("POST", "/v1/tokens/import", none, lines)
+	if status != 403 || !bytes.Contains(body, []byte("permission_missing")) {
+		t.Errorf("without the permission: %d %.200s", status, body)
 	}
 }
 

@@ -180,7 +180,12 @@ func (s *Server) connect(context.Context) (err error) {
 		s.onStop(s.broker.Shutdown)
 		s.conn, err = s.broker.Connect()
 	} else {
-		options := []nats.Option{nats.Name("tokenledger " + s.identity.Node), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectBufSize(-1)}
+		options := []nats.Option{nats.Name("tokenledger " + s.identity.Node), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectBufSize(-1),
+			// Without a handler the client writes to standard error.
+			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+				s.cfg.Logger.Warn("the node's NATS connection", "error", err)
+			}),
+		}
 		if s.cfg.NATSCreds != "" {
 			options = append(options, nats.UserCredentials(s.cfg.NATSCreds))
 		}
@@ -232,7 +237,7 @@ func (s *Server) recoverUses(context.Context) (err error) {
 	s.uses, err = usage.Open(usage.Config{
 		Dir: s.cfg.journalDir(), Node: s.identity.Node, Source: s.source,
 		Window: s.cfg.UsageWindow, Strict: s.cfg.StrictUsage,
-		Append: s.publish, HighWater: mark, NewID: commands.NewID, Logger: s.cfg.Logger, OnFatal: s.fail,
+		Append: s.publishUses, HighWater: mark, NewID: commands.NewID, Logger: s.cfg.Logger, OnFatal: s.fail,
 	})
 	if behind, ok := errors.AsType[*usage.BehindError](err); ok {
 		return &follower.Refusal{What: behind.Error(), Hint: "the journal is evidence: keep a copy of it"}
@@ -251,11 +256,21 @@ func (s *Server) recoverUses(context.Context) (err error) {
 		if err := s.follower.Ready(ctx); err != nil {
 			s.cfg.Logger.Debug("the read model was not brought up to the stream's end", "error", err)
 		}
+		s.keepEvidence()
 	})
 	return nil
 }
 
-// publish appends events and has the follower look out for them.
+// publishUses appends events that may have been given to it before. Those prove
+// nothing of the read model when they come: they may have been stored long ago.
+func (s *Server) publishUses(ctx context.Context, again bool, evs ...events.Event) (uint64, error) {
+	if again {
+		return s.store.Append(ctx, evs...)
+	}
+	return s.publish(ctx, evs...)
+}
+
+// publish appends new events and has the follower look out for them.
 func (s *Server) publish(ctx context.Context, evs ...events.Event) (uint64, error) {
 	proof := s.follower.Begin()
 	last, err := s.store.Append(ctx, evs...)
@@ -288,8 +303,8 @@ func (s *Server) open(context.Context) error {
 		Ready: s.ready, Healthy: s.healthy, Version: s.cfg.Version,
 	})
 	s.handler.Store(&handler)
-	// Registered last, so it comes first when the node stops: the parts below are
-	// there until the last request has been answered.
+	// Registered behind the parts below, which are there until the last request has
+	// been answered.
 	s.onStop(func() { s.stopping.Store(true); s.stopServing() })
 	return s.writeReadyFile()
 }

@@ -45,7 +45,7 @@ func BenchmarkRecord(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			r, err := Open(Config{
 				Dir: b.TempDir(), Node: "n1", Source: "/tokenledger/n1",
-				Append: func(ctx context.Context, evs ...events.Event) (uint64, error) {
+				Append: func(ctx context.Context, _ bool, evs ...events.Event) (uint64, error) {
 					time.Sleep(10 * time.Millisecond)
 					return 0, nil
 				},

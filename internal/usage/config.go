@@ -31,8 +31,9 @@ type Config struct {
 	Strict bool
 	// Append puts events into the stream, all or none, and returns once they are
 	// durable. After an error the same events are given to it again, with the
-	// same ids. It must not keep evs after it has returned.
-	Append func(ctx context.Context, evs ...events.Event) (uint64, error)
+	// same ids, and again is true: they may be there already. It must not keep evs
+	// after it has returned.
+	Append func(ctx context.Context, again bool, evs ...events.Event) (uint64, error)
 	// HighWater is the highest JournalPos of this node that the stream holds.
 	// It must be read after catching up with the stream, or uses are lost.
 	HighWater uint64

@@ -211,9 +211,10 @@ func (r *Recorder) release(w *window) {
 
 // append gives batch to the stream until it takes it. It fails only with ctx.
 func (r *Recorder) append(ctx context.Context, batch []events.Event) error {
-	failing := false
+	failing, again := false, false
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		_, err := r.cfg.Append(ctx, batch...)
+		_, err := r.cfg.Append(ctx, again, batch...)
+		again = true
 		if err == nil {
 			if failing {
 				r.cfg.Logger.Info("uses can be published again")

@@ -36,18 +36,23 @@ type stream struct {
 	mark   uint64
 	counts map[string]int
 	stored int // events, repeats included
+	given  map[ulid.ULID]bool
 	// before, if set, decides about an append that is about to happen: whether
 	// the events are stored, and what the caller is told.
 	before func(evs []events.Event) (store bool, err error)
 }
 
-func newStream() *stream { return &stream{counts: map[string]int{}} }
+func newStream() *stream { return &stream{counts: map[string]int{}, given: map[ulid.ULID]bool{}} }
 
-func (s *stream) append(ctx context.Context, evs ...events.Event) (uint64, error) {
+func (s *stream) append(ctx context.Context, again bool, evs ...events.Event) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	s.mu.Lock()
+	if again != s.given[evs[0].ID] {
+		panic(fmt.Sprintf("again is %t, and it is the other way", again))
+	}
+	s.given[evs[0].ID] = true
 	before := s.before
 	s.mu.Unlock()
 	store, answer := true, error(nil)
