@@ -60,7 +60,9 @@ func TestKill(t *testing.T) {
 	for round := range rounds {
 		stop := make(chan struct{})
 		var load sync.WaitGroup
-		for worker := range 8 {
+		// So many that commands share atomic batches, which are begun when more than
+		// sixteen events are on their way.
+		for worker := range 24 {
 			load.Go(func() { w.load(n.client(), worker, stop) })
 		}
 		// The load runs for a moment that differs each time, to be cut off at

@@ -50,14 +50,14 @@ type Config struct {
 	// not (BenchmarkOpen).
 	SegmentSize int64
 	// SoftKeys is the number of keys in the open window from which on publishing
-	// takes more than a quarter of the time; zero means 64 Ki.
+	// takes more than a quarter of the time; zero means 32 Ki.
 	SoftKeys int
 	// HardKeys is the number of keys at which publishing takes all of the time
-	// and Record waits for room; zero means 256 Ki. The memory needed is about
+	// and Record waits for room; zero means 128 Ki. The memory needed is about
 	// twice that many keys at about 130 bytes.
 	HardKeys int
 	// HardBytes is the memory of the open window at which Record waits for room
-	// likewise, whatever its keys; zero means 64 MiB.
+	// likewise, whatever its keys; zero means 32 MiB.
 	HardBytes int
 
 	create func(path string) (file, error) // nil means createFile
@@ -76,9 +76,9 @@ func (c *Config) setDefaults() error {
 	}
 	setDefault(&c.Window, time.Second)
 	setDefault(&c.SegmentSize, 16<<20)
-	setDefault(&c.SoftKeys, 64<<10)
-	setDefault(&c.HardKeys, 256<<10)
-	setDefault(&c.HardBytes, 64<<20)
+	setDefault(&c.SoftKeys, 32<<10)
+	setDefault(&c.HardKeys, 128<<10)
+	setDefault(&c.HardBytes, 32<<20)
 	setDefault(&c.batch, maxBatch)
 	if c.HardKeys <= c.SoftKeys {
 		return fmt.Errorf("open usage journal: HardKeys (%d) must be above SoftKeys (%d)", c.HardKeys, c.SoftKeys)
