@@ -53,8 +53,9 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // LogValue implements [slog.LogValuer].
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// tokenPattern is the token's form, whatever its prefix and wherever it stands.
-var tokenPattern = regexp.MustCompile(`[a-z][a-z0-9]{1,15}_[0-9A-HJKMNP-TV-Z]{26}_[0-9A-Za-z]{39}`)
+// tokenPattern is the token's form, whatever its prefix and wherever it stands, also
+// where it was copied short.
+var tokenPattern = regexp.MustCompile(`[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}_[0-9A-Za-z]{16,}`)
 
 // LooksLikeToken reports whether something of a ledger token's form stands
 // anywhere in text. Programs use it to refuse a token where it would be seen, such

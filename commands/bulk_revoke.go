@@ -88,9 +88,14 @@ func (h *Handler) match(cmd RevokeMany) ([]tokens.Token, error) {
 		}
 		for _, r := range page.Tokens {
 			// One whose end is set, but lies ahead, is ended now.
-			if r.RevokedAt.IsZero() || r.RevokedAt.After(now) {
-				matched = append(matched, r.Token)
+			if !r.RevokedAt.IsZero() && !r.RevokedAt.After(now) {
+				continue
 			}
+			if slices.Contains(r.Scopes, Root) {
+				return nil, conflict("root_matched", "the filter matches token "+r.ID.String()+", which holds "+Root+"; nothing was changed",
+					"revoke such tokens one by one, and narrow the filter so that it leaves them out")
+			}
+			matched = append(matched, r.Token)
 		}
 		if len(matched) > maxBulk {
 			return nil, invalid("filter_too_wide", fmt.Sprintf("the filter matches more than %d tokens; nothing was changed", maxBulk), "narrow the filter and revoke in parts")
@@ -135,12 +140,6 @@ func (h *Handler) revokeAll(ctx context.Context, c Caller, idem events.Idempoten
 		idem.Count = uint64(all)
 	}
 	out := RevokedMany{Tokens: matched, Seq: h.state.Applied()}
-	for _, t := range matched {
-		if slices.Contains(t.Scopes, Root) {
-			return RevokedMany{}, conflict("root_matched", "the filter matches token "+t.ID.String()+", which holds "+Root+"; nothing was changed",
-				"revoke such tokens one by one, and narrow the filter so that it leaves them out")
-		}
-	}
 	for done := 0; done < len(matched); {
 		var facts []fact
 		for _, t := range matched[done:min(done+maxBatch, len(matched))] {

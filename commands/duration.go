@@ -61,7 +61,7 @@ func parseField(field, s string) (time.Duration, error) {
 	}
 	d, ok := ParseDuration(s)
 	if !ok {
-		return 0, invalid(field+"_invalid", field+" is not a duration", durationHint)
+		return 0, invalid(field+"_invalid", field+" is not a duration, or a longer one than 292 years", durationHint)
 	}
 	return d, nil
 }

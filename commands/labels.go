@@ -48,15 +48,19 @@ func checkText(field, s string, l Length) error {
 	return nil
 }
 
-// unprintable reports control characters, line separators and the marks that
-// turn the direction of writing (which can make one name look like another).
+// unprintable reports control characters, line separators, and what can make one name
+// look like another: marks that turn the direction of writing, and spaces of no width.
+// The joiners U+200C and U+200D are part of some scripts, and stay.
 func unprintable(r rune) bool {
 	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' ||
-		'\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069'
+		'\u202a' <= r && r <= '\u202e' || '\u2060' <= r && r <= '\u206f' ||
+		r == '\u200b' || r == '\u200e' || r == '\u200f' || r == '\ufeff' || r == '\u061c' || r == '\u180e'
 }
 
-// invisible reports what leaves no mark: spaces, and joiners of no width.
-func invisible(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }
+// invisible reports what leaves no mark: spaces, joiners, and the fillers of Hangul.
+func invisible(r rune) bool {
+	return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || r == '\u3164' || r == '\u115f' || r == '\u1160' || r == '\uffa0'
+}
 
 func checkReason(s string) error { return checkText("reason", s, Length{0, maxReason}) }
 
@@ -65,7 +69,7 @@ func checkMetadata(m map[string]string) error {
 		return invalid("metadata_too_large", fmt.Sprintf("metadata has %d entries; %d are the most", len(m), maxMetadata), "keep fewer")
 	}
 	for k, v := range m {
-		if err := checkText("a key of metadata", k, Length{1, maxMetadataKey}); err != nil {
+		if err := checkText("metadata key", k, Length{1, maxMetadataKey}); err != nil {
 			return err
 		}
 		if err := checkText("metadata "+k, v, Length{0, maxMetadataValue}); err != nil {

@@ -68,22 +68,38 @@ func (s *store) inspect(fs vfs.FS, ps []Projection) error {
 	return err
 }
 
-func (s *store) open(fs vfs.FS, ps []Projection, readOnly bool) (err error) {
-	defer func() {
-		// Pebble panics where it cannot make a log file.
-		if p := recover(); p != nil {
-			err = fmt.Errorf("open projections store in %s: %w", s.dir, panicked(p))
-		}
+func (s *store) open(fs vfs.FS, ps []Projection, readOnly bool) error {
+	type outcome struct {
+		db  *pebble.DB
+		err error
+	}
+	opened := make(chan outcome, 1)
+	go func() {
+		defer func() {
+			// Pebble panics where it cannot make a log file.
+			if p := recover(); p != nil {
+				opened <- outcome{err: panicked(p)}
+			}
+		}()
+		db, err := pebble.Open(s.dir, s.options(fs, ps, readOnly))
+		opened <- outcome{db, err}
 	}()
-	db, err := pebble.Open(s.dir, s.options(fs, ps, readOnly))
-	if err != nil {
-		return fmt.Errorf("open projections store in %s: %w", s.dir, err)
+	select {
+	case o := <-opened:
+		if o.err != nil {
+			return fmt.Errorf("open projections store in %s: %w", s.dir, o.err)
+		}
+		if fatal := s.fatal.Load(); fatal != nil {
+			return errors.Join(fatal, o.db.Close())
+		}
+		s.db = o.db
+		return nil
+	case <-s.failed:
+		// On a full disk Pebble tries to flush the log that it reads back, over and
+		// over, and Open does not return. Its goroutine is left to the end of the
+		// process, which cannot go on without its read model.
+		return s.fatal.Load()
 	}
-	if fatal := s.fatal.Load(); fatal != nil {
-		return errors.Join(fatal, db.Close())
-	}
-	s.db = db
-	return nil
 }
 
 // panicked gives what Pebble panicked with as an error, which it mostly is.

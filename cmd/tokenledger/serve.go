@@ -51,8 +51,8 @@ type life time.Duration
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (l *life) UnmarshalText(text []byte) error {
 	d, ok := commands.ParseDuration(string(text))
-	if !ok {
-		return errors.New(`write "90d" or "12h"`)
+	if !ok || d < time.Second {
+		return errors.New(`write "90d" or "12h"; leave it out for no limit`)
 	}
 	*l = life(d)
 	return nil

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tokenledger/tokenledger/client/api"
@@ -35,23 +38,60 @@ type tokenID struct {
 // filter is the flags that choose tokens.
 type filter struct {
 	Tenant      string `help:"Tenant; your own if not given."`
-	Site        string `help:"The site or system they are for."`
-	Owner       string `help:"Who answers for them."`
-	Name        string `help:"Any part of the name, in either case."`
-	Status      string `placeholder:"STATUS" enum:",pending,active,suspended,revoked,expired" default:"" help:"pending, active, suspended, revoked or expired."`
-	Scope       string `help:"A scope they hold."`
+	Site        some   `help:"The site or system they are for."`
+	Owner       some   `help:"Who answers for them."`
+	Name        some   `help:"Any part of the name, in either case."`
+	Status      status `placeholder:"STATUS" help:"pending, active, suspended, revoked or expired."`
+	Scope       some   `help:"A scope they hold."`
 	UnusedSince *past  `placeholder:"TIME|90d" help:"Neither used nor generated since then, or for that long."`
+}
+
+// some is a text that has to be one where it is given: with an empty one, as an unset
+// variable of a script gives, the filter would choose more than was meant.
+type some string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *some) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		return errors.New("it is empty: give it a value, or leave it out")
+	}
+	*s = some(text)
+	return nil
+}
+
+// status is one that a token can have.
+type status string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *status) UnmarshalText(text []byte) error {
+	return oneOf((*string)(s), text, "pending", "active", "suspended", "revoked", "expired")
+}
+
+// reasonCode is why a token ends, in a word.
+type reasonCode string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *reasonCode) UnmarshalText(text []byte) error {
+	return oneOf((*string)(r), text, "leaked", "rotated", "unused", "offboarding", "requested", "other")
+}
+
+func oneOf(s *string, text []byte, allowed ...string) error {
+	if !slices.Contains(allowed, string(text)) {
+		return errors.New("it has to be one of " + strings.Join(allowed, ", "))
+	}
+	*s = string(text)
+	return nil
 }
 
 func (f *filter) list(now time.Time) api.ListRequest {
 	return api.ListRequest{
-		Tenant: f.Tenant, Site: f.Site, Owner: f.Owner, Name: f.Name, Status: f.Status, Scope: f.Scope,
+		Tenant: f.Tenant, Site: string(f.Site), Owner: string(f.Owner), Name: string(f.Name), Status: string(f.Status), Scope: string(f.Scope),
 		UnusedSince: f.UnusedSince.before(now),
 	}
 }
 
 func (f *filter) bulk(now time.Time) api.Filter {
-	b := api.Filter{Site: f.Site, Owner: f.Owner, Name: f.Name, Status: f.Status, Scope: f.Scope}
+	b := api.Filter{Site: string(f.Site), Owner: string(f.Owner), Name: string(f.Name), Status: string(f.Status), Scope: string(f.Scope)}
 	if since := f.UnusedSince.before(now); !since.IsZero() {
 		b.UnusedSince = &since
 	}

@@ -13,9 +13,9 @@ import (
 type tokenRevokeCmd struct {
 	ID []string `arg:"" optional:"" help:"Ids of the tokens; none with a filter."`
 
-	Reason      string   `help:"Why, for people."`
-	ReasonCode  string   `placeholder:"CODE" enum:",leaked,rotated,unused,offboarding,requested,other" default:"" help:"Why, in a word that can be counted: leaked, rotated, unused, offboarding, requested or other."`
-	EffectiveAt *instant `placeholder:"TIME" help:"When they end; at once if not given."`
+	Reason      string     `help:"Why, for people."`
+	ReasonCode  reasonCode `placeholder:"CODE" help:"Why, in a word that can be counted: leaked, rotated, unused, offboarding, requested or other."`
+	EffectiveAt *instant   `placeholder:"TIME" help:"When they end; at once if not given."`
 
 	Filter filter `embed:"" group:"Filter, in the place of ids:"`
 	DryRun bool   `group:"Filter, in the place of ids:" help:"Say what would be revoked, and revoke nothing."`
@@ -70,7 +70,7 @@ func (c *tokenRevokeCmd) each(ctx context.Context, m *Main, cl *client.Client) e
 	code := exitDone
 	for i, id := range c.ID {
 		w, err := cl.Revoke(ctx, id, api.RevokeRequest{
-			Reason: c.Reason, ReasonCode: c.ReasonCode, EffectiveAt: c.EffectiveAt.pointer(),
+			Reason: c.Reason, ReasonCode: string(c.ReasonCode), EffectiveAt: c.EffectiveAt.pointer(),
 		}, c.options()...)
 		if err != nil {
 			err = doing("cannot revoke "+id, err)
@@ -114,7 +114,7 @@ func revokedLine(t api.Token) string {
 func (c *tokenRevokeCmd) bulk(ctx context.Context, m *Main, cl *client.Client) error {
 	req := api.BulkRevokeRequest{
 		Tenant: c.Filter.Tenant, Filter: c.Filter.bulk(time.Now()),
-		DryRun: true, Reason: c.Reason, ReasonCode: c.ReasonCode,
+		DryRun: true, Reason: c.Reason, ReasonCode: string(c.ReasonCode),
 	}
 	if c.DryRun || !c.Yes {
 		would, err := cl.BulkRevoke(ctx, req)

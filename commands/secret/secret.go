@@ -129,16 +129,22 @@ func ValidPrefix(p string) bool {
 	return strings.Trim(p, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
 }
 
-// anywhere finds what looks like a token inside other text, whatever its prefix.
-var anywhere = regexp.MustCompile(`[a-z][a-z0-9]{1,15}_[0-9A-HJKMNP-TV-Z]{26}_[0-9A-Za-z]{39}`)
+// anywhere finds what looks like a token inside other text, whatever its prefix and
+// with or without it. One that was copied short counts too: without its check it still
+// holds the whole secret, and half a secret is more than is to be kept.
+var anywhere = regexp.MustCompile(`(?:[A-Za-z][0-9A-Za-z]{1,15}_)?[0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{26}_[0-9A-Za-z]{16,}`)
 
-// Within reports whether text holds something that looks like a token, so that
-// one pasted into a name or a label is refused before it is stored.
-func Within(text string) bool { return len(text) >= minLength && anywhere.MatchString(text) }
+// shortest is the length, in bytes, of the shortest text that anywhere finds.
+const shortest = ulid.EncodedSize + 1 + 16
 
-// Blot gives text with "[token]" in the place of what looks like a token.
+// Within reports whether text holds something that looks like a token, or a part of
+// one, so that one pasted into a name or a label is refused before it is stored.
+func Within(text string) bool { return len(text) >= shortest && anywhere.MatchString(text) }
+
+// Blot gives text with "[token]" in the place of what looks like a token, or a part of
+// one.
 func Blot(text string) string {
-	if len(text) < minLength {
+	if len(text) < shortest {
 		return text
 	}
 	return anywhere.ReplaceAllLiteralString(text, "[token]")

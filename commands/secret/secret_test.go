@@ -108,6 +108,18 @@ func TestWithinFindsATokenInText(t *testing.T) {
 	if !secret.Within("my key is " + s + ".") {
 		t.Error("a token in a sentence is not found")
 	}
+	at := strings.IndexByte(s, '_') + 1 // of the id
+	for what, part := range map[string]string{
+		"short of a character": s[:len(s)-1], "without its check": s[:len(s)-6], "without its prefix": s[at:],
+		"with another prefix": "TL_" + s[at:], "half": s[:at+26+1+16],
+	} {
+		if !secret.Within(part) || secret.Blot("<"+part+">") != "<[token]>" {
+			t.Errorf("a token %s is not found: %q", what, secret.Blot("<"+part+">"))
+		}
+	}
+	if secret.Within(s[:at+26]) || secret.Within(s[at:at+26]+"_orders_read") {
+		t.Error("an id is taken for a secret")
+	}
 	if secret.Within("shop checkout_01 key") {
 		t.Error("a plain name is taken for a token")
 	}

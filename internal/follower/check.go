@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/eventstore"
 	"github.com/tokenledger/tokenledger/internal/identity"
 )
@@ -45,7 +46,7 @@ func (f *Follower) hold(ctx context.Context, e identity.Evidence) error {
 	}
 	there, err := f.store.Get(ctx, e.Seq)
 	if errors.Is(err, eventstore.ErrNotFound) {
-		return &Refusal{What: fmt.Sprintf("the stream has no event at sequence %d, which was applied here", e.Seq), Hint: restoreHint}
+		return lost(e.Seq)
 	}
 	if _, ok := errors.AsType[*eventstore.DecodeError](err); err != nil && !ok {
 		return err
@@ -57,6 +58,21 @@ func (f *Follower) hold(ctx context.Context, e identity.Evidence) error {
 		}
 	}
 	return nil
+}
+
+func lost(seq uint64) *Refusal {
+	return &Refusal{What: fmt.Sprintf("the stream has no event at sequence %d, which was applied here", seq), Hint: restoreHint}
+}
+
+// Get reads an event that was applied here. One that is gone makes the follower refuse:
+// the stream has a gap, which its server does not tell of by itself where a block is
+// damaged.
+func (f *Follower) Get(ctx context.Context, seq uint64) (events.Recorded, error) {
+	r, err := f.store.Get(ctx, seq)
+	if errors.Is(err, eventstore.ErrNotFound) {
+		f.Refuse(lost(seq))
+	}
+	return r, err
 }
 
 // look asks the leader for the stream's state and refuses one that cannot have

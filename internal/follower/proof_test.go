@@ -1,6 +1,7 @@
 package follower
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -127,6 +128,21 @@ func TestWhatBeganBeforeAReconnectionProvesNothing(t *testing.T) {
 	f.Stored(f.Begin(), f.append())
 	f.apply(f.Last())
 	f.mustBeFresh(false, "with the evidence looked at on the connection before")
+}
+
+func TestAnEventThatIsGoneMakesItRefuse(t *testing.T) {
+	f := newStanding(t)
+	seq := f.append()
+	f.apply(seq)
+	f.refresh(t.Context())
+	if _, err := f.Get(t.Context(), seq); err != nil {
+		t.Error(err)
+	}
+	f.mustBeFresh(true, "with an event that is there")
+	if _, err := f.Get(t.Context(), seq+1); !errors.Is(err, eventstore.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+	f.mustBeFresh(false, "with an event that is gone")
 }
 
 func TestAReplacedStreamIsNoMatterOfTheDisk(t *testing.T) {

@@ -165,13 +165,13 @@ func fromLoopback(r *http.Request) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// requestID takes the caller's own, if it is harmless, or makes one.
+// requestID takes the caller's own, if it is harmless and no token, or makes one.
 func requestID(r *http.Request) string {
 	id := r.Header.Get("X-Request-Id")
 	harmless := func(c rune) bool {
 		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._-", c)
 	}
-	if id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(c rune) bool { return !harmless(c) }) {
+	if id != "" && len(id) <= 64 && !secret.Within(id) && !strings.ContainsFunc(id, func(c rune) bool { return !harmless(c) }) {
 		return id
 	}
 	return ulid.Make().String()
@@ -190,7 +190,7 @@ func (a *API) noRoute(c *call) error {
 	if len(allowed) > 0 && !slices.Contains(allowed, c.r.Method) {
 		c.w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return &statusError{http.StatusMethodNotAllowed, &commands.Error{Code: "method_not_allowed",
-			Detail: "this path does not take " + c.r.Method, Hint: "it takes " + strings.Join(allowed, " and ")}}
+			Detail: "this path does not take " + commands.Clean(c.r.Method), Hint: "it takes " + strings.Join(allowed, " and ")}}
 	}
 	return &commands.Error{Kind: commands.NotFound, Code: "no_such_path", Detail: "there is nothing at this path",
 		Hint: "the interface is described at /openapi.json; its base is /v1"}

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"net/http"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tokenledger/tokenledger/client/api"
@@ -65,9 +67,33 @@ func update(c *call) error {
 	})
 }
 
+// checkFilter refuses a filter with a part that is there and empty: it would fall out,
+// and the filter choose more than was meant.
+func checkFilter(body []byte) error {
+	var sent struct {
+		Filter map[string]jsontext.Value `json:"filter"`
+	}
+	if err := json.Unmarshal(body, &sent); err != nil {
+		return err // it was decoded before
+	}
+	for name, value := range sent.Filter {
+		if text := string(value); text == `""` || text == "null" {
+			return &commands.Error{Kind: commands.Invalid, Code: "filter_invalid", Detail: "filter." + name + " is empty", Hint: "give it a value, or leave it out"}
+		}
+	}
+	return nil
+}
+
 func revokeMany(c *call) error {
 	var in api.BulkRevokeRequest
-	if err := c.into(&in); err != nil {
+	raw, err := c.body(maxBody)
+	if err == nil {
+		err = decode(raw, &in)
+	}
+	if err == nil {
+		err = checkFilter(raw)
+	}
+	if err != nil {
 		return err
 	}
 	var g given

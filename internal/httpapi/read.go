@@ -59,7 +59,7 @@ func history(c *call) error {
 	}
 	var after uint64
 	if cursor := c.r.URL.Query().Get("cursor"); cursor != "" {
-		if after, err = strconv.ParseUint(cursor, 10, 64); err != nil {
+		if after, err = strconv.ParseUint(cursor, 10, 63); err != nil {
 			return &commands.Error{Kind: commands.Invalid, Code: "cursor_invalid", Detail: "the cursor is not one that this history gave", Hint: "start again without a cursor"}
 		}
 	}

@@ -109,8 +109,9 @@ func (c *call) limit() (int, error) {
 	return n, nil
 }
 
-// checkQuery refuses a query that does not parse, names a parameter twice, or one
-// that the route does not have: a mistyped filter would list everything.
+// checkQuery refuses a query that does not parse, names a parameter twice, without a
+// value, or one that the route does not have: a filter that falls out would list
+// everything.
 func (c *call) checkQuery() error {
 	if c.r.URL.RawQuery == "" {
 		return nil
@@ -129,6 +130,9 @@ func (c *call) checkQuery() error {
 		}
 		if len(all) > 1 {
 			return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query gives " + name + " more than once", Hint: "give it once"}
+		}
+		if all[0] == "" {
+			return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query gives " + name + " no value", Hint: "give it one, or leave " + name + " out; an empty filter would list everything"}
 		}
 	}
 	return nil

@@ -61,13 +61,41 @@ func (e *NewerError) Error() string {
 	return fmt.Sprintf("the data directory %s has format %d, and this tokenledger knows formats up to %d: a newer version wrote it; run that version, or a newer one (nothing was changed)", e.Dir, e.Have, Format)
 }
 
-// Open reads the identity in dir, or makes one if there is none.
+// LostError says that the data directory holds a ledger's data and lacks a file that
+// says whose. Nothing was changed.
+type LostError struct {
+	// Path is the file that is missing, Found what shows that it was there.
+	Path, Found string
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%s is missing, and %s shows that there was one: put it back from a backup; a node that makes a new one is another node, with another signing key (nothing was changed)", e.Path, e.Found)
+}
+
+// Open reads the identity in dir, which is keys/ of a data directory, or makes one if
+// the data directory is a new one. Errors: [*NewerError], [*LostError], those of the
+// file system.
 func Open(dir string) (*Identity, error) {
+	identity, signing := filepath.Join(dir, identityFile), filepath.Join(dir, signingFile)
 	id, err := read(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return create(dir)
+	if err == nil {
+		if _, err := os.Stat(signing); errors.Is(err, fs.ErrNotExist) {
+			return nil, &LostError{signing, identity}
+		}
+		return id, nil
 	}
-	return id, err
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	// A signing key by itself is what a crash in create leaves; with anything of a
+	// ledger beside it, the identity was lost.
+	data := filepath.Dir(dir)
+	for _, found := range []string{filepath.Join(dir, evidenceFile), filepath.Join(data, "journal"), filepath.Join(data, "projections"), filepath.Join(data, "stream")} {
+		if _, err := os.Stat(found); err == nil {
+			return nil, &LostError{identity, found}
+		}
+	}
+	return create(dir)
 }
 
 func read(dir string) (*Identity, error) {

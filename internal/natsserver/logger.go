@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
+	"strings"
 	"sync"
 )
 
@@ -15,6 +16,8 @@ type logger struct {
 	mu        sync.Mutex
 	fatalText string // guarded by mu
 	lastError string // guarded by mu
+	// unrecovered says why a stream was left out; guarded by mu.
+	unrecovered string
 }
 
 func newLogger(to *slog.Logger) *logger {
@@ -44,7 +47,19 @@ func (l *logger) Noticef(format string, v ...any) { l.to.Debug(text(format, v)) 
 
 func (l *logger) Debugf(format string, v ...any) { l.to.Debug(text(format, v)) }
 
-func (l *logger) Warnf(format string, v ...any) { l.to.Warn(text(format, v)) }
+// Warnf also keeps the first warning that a stream cannot be recovered: the server
+// goes on without the stream.
+func (l *logger) Warnf(format string, v ...any) {
+	s := text(format, v)
+	l.to.Warn(s)
+	if strings.Contains(format, "Error recreating stream") {
+		l.mu.Lock()
+		if l.unrecovered == "" {
+			l.unrecovered = strings.TrimSpace(s)
+		}
+		l.mu.Unlock()
+	}
+}
 
 func (l *logger) Errorf(format string, v ...any) {
 	s := text(format, v)

@@ -152,6 +152,14 @@ func (s *Server) Healthy() error {
 	return nil
 }
 
+// Unrecovered says why a stream of the store was left out when the server started;
+// empty if none was.
+func (s *Server) Unrecovered() string {
+	s.log.mu.Lock()
+	defer s.log.mu.Unlock()
+	return s.log.unrecovered
+}
+
 // Disconnect closes the TCP connections of the clients that signed in under
 // name (see [Permissions]), and reports how many there were. They may come back,
 // and are authenticated again.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -84,6 +85,12 @@ func (cfg *Config) check() error {
 		return misused("--replicas %d needs a NATS cluster: give its --nats-url", cfg.Replicas)
 	case cfg.NATSCreds != "" && cfg.NATSURL == "":
 		return misused("--nats-creds goes with --nats-url; the embedded server needs none")
+	}
+	for flag, file := range map[string]string{"--ready-file": cfg.ReadyFile, "--bootstrap-token-file": cfg.BootstrapTokenFile} {
+		// Known before anything is written, and a ledger made.
+		if info, err := os.Stat(filepath.Dir(file)); file != "" && (err != nil || !info.IsDir()) {
+			return misused("%s %s: there is no such directory", flag, file)
+		}
 	}
 	if err := cfg.Policy.Check(); err != nil {
 		return &UsageError{err.Error()}

@@ -29,6 +29,12 @@ func (s *Server) createOrJoin(ctx context.Context) error {
 		return err
 	}
 	if st.Last == 0 {
+		if s.broker != nil && s.broker.Unrecovered() != "" {
+			return &follower.Refusal{
+				What: "the stream's store cannot be read: " + s.broker.Unrecovered(),
+				Hint: "see to the disk, and put the store (" + s.cfg.streamDir() + ") back from a backup; it is left as it was before this start",
+			}
+		}
 		if seen := max(s.runner.Position().Seq, s.identity.Evidence().Seq); seen > 0 || s.identity.LedgerID != (ulid.ULID{}) {
 			return &follower.Refusal{
 				What: fmt.Sprintf("the stream is empty, and this data directory belongs to a ledger of which %d events were applied here: the stream's store was lost or replaced", seen),
@@ -36,11 +42,14 @@ func (s *Server) createOrJoin(ctx context.Context) error {
 			}
 		}
 	}
-	if err := s.store.Ensure(ctx); err != nil {
+	if st.Last > 0 {
+		return s.store.Ensure(ctx)
+	}
+	if err := s.release(); err != nil {
 		return err
 	}
-	if st.Last > 0 {
-		return nil
+	if err := s.store.Ensure(ctx); err != nil {
+		return err
 	}
 	return s.create(ctx)
 }

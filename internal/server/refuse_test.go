@@ -1,7 +1,11 @@
 package server_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -207,7 +211,68 @@ func TestRefusesAFlippedByte(t *testing.T) {
 		copyTree(t, clean, n.data)
 		flip(t, blocks[len(blocks)-1], at)
 		removeIndex(t, n.data)
-		mustRefuse(t, n)
+		mustRefuseAndLeave(t, n)
+	}
+}
+
+// mustRefuseAndLeave is mustRefuse of a node that has to leave the stream's store as it
+// is as well: it may be the only copy.
+func mustRefuseAndLeave(t *testing.T, n *node, words ...string) {
+	t.Helper()
+	stream := filepath.Join(n.data, "stream")
+	before := contents(t, stream)
+	mustRefuse(t, n, words...)
+	if after := contents(t, stream); !maps.Equal(before, after) {
+		t.Errorf("the refusal changed the store's files: %d before, %d after", len(before), len(after))
+	}
+	if left, _ := filepath.Glob(stream + ".*"); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// contents gives the SHA-256 of each file below dir.
+func contents(t *testing.T, dir string) map[string][32]byte {
+	t.Helper()
+	files := make(map[string][32]byte)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		files[path] = sha256.Sum256(raw)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// A damaged block that the server has closed makes it leave out the whole stream, and
+// would make it remove what is left of it.
+func TestRefusesADamagedClosedBlockAndLeavesTheRest(t *testing.T) {
+	n := filled(t, 3)
+	n.start()
+	var lines strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&lines, `{"sha256":"%064x","name":"%s"}`+"\n", i+1, strings.Repeat("n", 200))
+	}
+	if status, _, body := n.ask("POST", "/v1/tokens/import", n.token, lines.String()); status != 200 || bytes.Contains(body, []byte("failed")) {
+		t.Fatalf("import: %d %.300s", status, body)
+	}
+	n.stop()
+	blocks := blockFiles(t, n.data)
+	if len(blocks) < 2 {
+		t.Fatalf("there is no closed block: %v", blocks)
+	}
+	middle := fileSize(t, blocks[0]) / 2
+	flip(t, blocks[0], middle)
+	removeIndex(t, n.data)
+	mustRefuseAndLeave(t, n, "cannot be read")
+	flip(t, blocks[0], middle)
+	n.start()
+	if page, err := n.client().List(t.Context(), api.ListRequest{Limit: 1000}); err != nil || len(page.Tokens) != 1000 {
+		t.Errorf("after the mend: %d tokens, %v", len(page.Tokens), err)
 	}
 }
 

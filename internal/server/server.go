@@ -40,6 +40,7 @@ type Server struct {
 	reader   *tokens.Reader
 	runner   *projections.Runner
 	broker   *natsserver.Server // nil with an external NATS
+	kept     *natsserver.Kept   // the stream's store before broker; nil with an external NATS
 	conn     *nats.Conn
 	store    *eventstore.Store
 	follower *follower.Follower
@@ -170,6 +171,14 @@ func (s *Server) openReadModel(context.Context) (err error) {
 // connect reaches the stream's server: the embedded one, or another.
 func (s *Server) connect(context.Context) (err error) {
 	if s.cfg.NATSURL == "" {
+		if s.kept, err = natsserver.Keep(s.cfg.streamDir()); err != nil {
+			return err
+		}
+		s.onStop(func() {
+			if err := s.kept.PutBack(); err != nil {
+				s.cfg.Logger.Error("the stream's store was not put back as it was before this start", "error", err)
+			}
+		})
 		s.broker, err = natsserver.Start(natsserver.Config{
 			StoreDir: s.cfg.streamDir(), Listen: s.cfg.NATSListen, ServerName: "tokenledger-" + s.identity.Node,
 			Logger: s.cfg.Logger, Authenticate: s.admitSubscriber, TLS: s.tls,
@@ -190,7 +199,7 @@ func (s *Server) connect(context.Context) (err error) {
 			options = append(options, nats.UserCredentials(s.cfg.NATSCreds))
 		}
 		if s.conn, err = nats.Connect(s.cfg.NATSURL, options...); err != nil {
-			err = fmt.Errorf("connect to the NATS server of --nats-url: %w; check that it runs, and that --nats-creds are right", err)
+			err = fmt.Errorf("connect to the NATS server of --nats-url %s: %w; check that it runs, and that --nats-creds are right", s.cfg.NATSURL, err)
 		}
 	}
 	if err != nil {
@@ -205,6 +214,15 @@ func (s *Server) connect(context.Context) (err error) {
 	return nil
 }
 
+// release lets go of the stream's store as it was before this start. Nothing is
+// appended before that.
+func (s *Server) release() error {
+	if s.kept == nil {
+		return nil
+	}
+	return s.kept.Release()
+}
+
 // follow checks the stream and catches up with it.
 func (s *Server) follow(ctx context.Context) error {
 	s.follower = follower.New(follower.Config{
@@ -213,6 +231,9 @@ func (s *Server) follow(ctx context.Context) error {
 	})
 	s.conn.SetReconnectHandler(func(*nats.Conn) { s.follower.Reconnected() })
 	if err := s.follower.Check(ctx); err != nil {
+		return err
+	}
+	if err := s.release(); err != nil {
 		return err
 	}
 	running, stop := context.WithCancel(context.Background())
@@ -283,7 +304,7 @@ func (s *Server) publish(ctx context.Context, evs ...events.Event) (uint64, erro
 // open puts the door in and answers requests.
 func (s *Server) open(context.Context) error {
 	now := commands.Clock(nil)
-	state := &ledger.State{Reader: s.reader, Runner: s.runner, Past: s.store}
+	state := &ledger.State{Reader: s.reader, Runner: s.runner, Past: s.follower}
 	judge := commands.NewJudge(state, nil, s.follower.AsOf, s.follower.CatchUp)
 	node := events.Actor{Type: "system", ID: s.identity.Node, Name: "tokenledger"}
 	uses := recorder{s.uses, s.metrics.Verdicts(verdicts())}
