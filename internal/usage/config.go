@@ -50,7 +50,7 @@ type Config struct {
 	// not (BenchmarkOpen).
 	SegmentSize int64
 	// SoftKeys is the number of keys in the open window from which on publishing
-	// takes more than a quarter of the time; zero means 32 Ki.
+	// takes more than a quarter of the time; zero means 96 Ki.
 	SoftKeys int
 	// HardKeys is the number of keys at which publishing takes all of the time
 	// and Record waits for room; zero means 128 Ki. The memory needed is about
@@ -76,7 +76,7 @@ func (c *Config) setDefaults() error {
 	}
 	setDefault(&c.Window, time.Second)
 	setDefault(&c.SegmentSize, 16<<20)
-	setDefault(&c.SoftKeys, 32<<10)
+	setDefault(&c.SoftKeys, 96<<10)
 	setDefault(&c.HardKeys, 128<<10)
 	setDefault(&c.HardBytes, 32<<20)
 	setDefault(&c.batch, maxBatch)
