@@ -25,11 +25,12 @@ func TestTheMemoryLimitLeavesRoomAboveWhatIsAlive(t *testing.T) {
 
 func TestLiveMemoryIsWhatACollectionLeaves(t *testing.T) {
 	const size = 64 << 20
-	held := make([]byte, size)
-	runtime.GC()
-	with := liveMemory()
-	runtime.KeepAlive(held)
-	held = nil
+	with := func() uint64 {
+		held := make([]byte, size)
+		defer runtime.KeepAlive(held)
+		runtime.GC()
+		return liveMemory()
+	}()
 	runtime.GC()
 	if without := liveMemory(); with < size || with-without < size*9/10 {
 		t.Errorf("%d bytes with %d held, %d without", with, size, without)

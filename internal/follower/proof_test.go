@@ -146,7 +146,7 @@ func TestAnEventThatIsGoneMakesItRefuse(t *testing.T) {
 }
 
 func TestAReplacedStreamIsNoMatterOfTheDisk(t *testing.T) {
-	if r, ok := asRefusal(eventstore.ErrReplaced).(*Refusal); !ok || r.Hint != restoreHint {
+	if r, ok := errors.AsType[*Refusal](asRefusal(eventstore.ErrReplaced)); !ok || r.Hint != restoreHint {
 		t.Errorf("got %v", r)
 	}
 }

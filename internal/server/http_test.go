@@ -469,6 +469,7 @@ func TestARevokedCallerIsRefusedInTheMiddleOfARequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
 		if res.StatusCode != http.StatusUnauthorized || !bytes.Contains(body, []byte("invalid_token")) {
 			t.Errorf("POST %s was answered with %s %s", tc.path, res.Status, body)
 		}
