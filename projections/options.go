@@ -15,7 +15,7 @@ import (
 // projections' own caches.
 const (
 	cacheSize    = 80 << 20
-	memTableSize = 16 << 20
+	memTableSize = 24 << 20
 	blockSize    = 8 << 10
 	// filterBits gives about 1 % of false positives.
 	filterBits = 10

@@ -131,7 +131,7 @@ func (c *call) checkQuery() error {
 		if len(all) > 1 {
 			return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query gives " + name + " more than once", Hint: "give it once"}
 		}
-		if all[0] == "" {
+		if all[0] == "" && name != "cursor" { // which is how some programs ask for the first page
 			return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query gives " + name + " no value", Hint: "give it one, or leave " + name + " out; an empty filter would list everything"}
 		}
 	}
