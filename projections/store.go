@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -37,6 +38,12 @@ func openStore(fs vfs.FS, dir string, logger *slog.Logger, ps []Projection) (*st
 
 	if err := cfs.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open projections store in %s: %w", dir, err)
+	}
+	// Opening writes what the log holds to a file. Where the disk is too full for that,
+	// Pebble fails in ways of its own: it tries for ever, or panics on a goroutine.
+	if usage, err := cfs.GetDiskUsage(dir); err == nil && usage.AvailBytes < memTableSize {
+		return nil, fmt.Errorf("open projections store in %s: %w: %d MB are left on the device and %d are needed to start; make room (nothing was changed)",
+			dir, syscall.ENOSPC, usage.AvailBytes/1e6, memTableSize/1_000_000)
 	}
 	desc, err := pebble.Peek(dir, cfs)
 	if err != nil {

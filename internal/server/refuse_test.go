@@ -473,6 +473,14 @@ func TestAFullDisk(t *testing.T) {
 	if n.cmd != nil {
 		n.kill()
 	}
+	from := n.log.Len()
+	n.launch()
+	if code := n.end(); code != 1 {
+		t.Errorf("a start on the full disk ended with %d, want 1", code)
+	}
+	if said := n.log.String()[from:]; !strings.Contains(said, "no space left on device") {
+		t.Errorf("a start on the full disk says:\n%s", said)
+	}
 	if err := os.Remove(filepath.Join(n.data, "ballast")); err != nil {
 		t.Fatal(err)
 	}
