@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,8 @@ type Config struct {
 	// removed before Run returns.
 	Dir string
 	// Program is the path of the tokenledger binary, of which memory runs a node in
-	// a process of its own. Empty leaves that suite out.
+	// a process of its own. Empty leaves that suite out, and so does a system other
+	// than Linux, unless it is named.
 	Program string
 	// Version is this build's.
 	Version string
@@ -105,7 +107,7 @@ func (cfg *Config) check(names []string) ([]suite, error) {
 	}
 	all := suites()
 	if len(names) == 0 {
-		if cfg.Program == "" {
+		if cfg.Program == "" || runtime.GOOS != "linux" {
 			all = slices.DeleteFunc(all, func(s suite) bool { return s.name == memorySuite })
 		}
 		return all, nil
