@@ -1,0 +1,150 @@
+package questions
+
+import (
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/projections/tokens"
+)
+
+// Scope says whose events and tokens a question is about.
+type Scope struct {
+	// Tenant is required, unless AllTenants is set.
+	Tenant     string
+	AllTenants bool
+}
+
+// EventQuery asks for events. Zero fields do not filter; all that are set must hold.
+type EventQuery struct {
+	Scope
+	// Actor is the id of who did it (a token's, a node's), or its name when it acted.
+	Actor string
+	// Token is the token that the event is about.
+	Token ulid.ULID
+	// Site is that of a use or rejection, or of the token that was generated.
+	Site string
+	// IP is the origin of a change, or the address of a use.
+	IP string
+	// Kind is the last part of the subject: generated, revoked, used, …
+	Kind string
+	// Since and Until bound the time of arrival: Since <= received < Until.
+	Since, Until time.Time
+	// After gives events above this sequence: the cursor.
+	After uint64
+	// Limit is 1 to 1000.
+	Limit int
+}
+
+// EventPage is some of the events asked for, in the order of the stream.
+type EventPage struct {
+	Events []events.Recorded
+	// Next is what After has to be for the next page; 0 where there is none. A page
+	// may be short, even empty, and yet have one.
+	Next uint64
+	// Seq is the last sequence of the log that the answer takes in.
+	Seq uint64
+}
+
+// Moment is a point in the life of the ledger: a time, or a sequence.
+type Moment struct {
+	// Time stands for the last event that arrived at or before it. What depends on
+	// the clock (expiry) is judged at it.
+	Time time.Time
+	// Seq, if it is not 0, is used instead; the clock is then the time of arrival of
+	// that event.
+	Seq uint64
+}
+
+// AsOfQuery asks which tokens there were at some moment, and what they were.
+type AsOfQuery struct {
+	Scope
+	At Moment
+	// Site, Owner and TokenScope filter, as does Status, which is that of the moment.
+	Site, Owner, TokenScope string
+	Status                  tokens.Status
+	// Cursor is [AsOf.Next] of a page of the same question.
+	Cursor string
+	// Limit is 1 to 1000.
+	Limit int
+}
+
+// AsOfToken is a token as it was.
+type AsOfToken struct {
+	tokens.Token
+	// Status is that of the moment.
+	Status tokens.Status
+	// Seqs are the events that made the record, the last of which is Token.Seq.
+	Seqs []uint64
+}
+
+// AsOf is some of the tokens as they were, in the order of their ids.
+type AsOf struct {
+	// Seq and Time are the moment: the last event that counts, and the clock.
+	Seq    uint64
+	Time   time.Time
+	Tokens []AsOfToken
+	Next   string
+}
+
+// DiffQuery asks what became of tokens between two moments. Uses are no change.
+type DiffQuery struct {
+	Scope
+	From, To Moment
+	// Cursor is [Diff.Next] of a page of the same question.
+	Cursor string
+	Limit  int
+}
+
+// Diff is some of the tokens that changed, in the order of their first change.
+type Diff struct {
+	From, To Moment // both fields of each set
+	Changes  []Change
+	Next     string
+}
+
+// Change is what became of a token.
+type Change struct {
+	// Before is nil for a token that did not exist.
+	Before *AsOfToken
+	After  AsOfToken
+	// Events are the changes between, in order. It is empty for a token that only the
+	// clock has changed (expired, begun).
+	Events []events.Recorded
+}
+
+// Story is all that the log tells of one token.
+type Story struct {
+	// Token is the record as of Seq.
+	Token AsOfToken
+	Seq   uint64
+	// Changes are the events about the token other than its uses, the first of which
+	// tells who made it, and from where.
+	Changes []events.Recorded
+	// Besides is what the token's maker did with the same sign-in besides: the changes
+	// it made to other tokens. MoreBesides says that there are more than are given.
+	Besides     []events.Recorded
+	MoreBesides bool
+	// Addresses are those that presented the token, by first appearance.
+	Addresses []Address
+	// Uses and Rejections count how often it was accepted and refused.
+	Uses, Rejections uint64
+	// FirstSeen and LastSeen bound all presentations; zero for none.
+	FirstSeen, LastSeen time.Time
+	// AfterEnd are the uses and rejections after its revocation took effect, at most
+	// 1,000; MoreAfterEnd says that there are more.
+	AfterEnd     []events.Recorded
+	MoreAfterEnd bool
+}
+
+// Address is where a token was presented from.
+type Address struct {
+	IP               string
+	Uses, Rejections uint64
+	First, Last      time.Time
+	// Seqs are the first and the last event that tell of it.
+	FirstSeq, LastSeq uint64
+	// Sites and UserAgents are those seen, at most 20 of each.
+	Sites, UserAgents []string
+}
