@@ -49,32 +49,35 @@ func (r *Reader) hashTile(t tlog.Tile) ([]byte, error) {
 }
 
 // LeafHash gives the hash that the log has for a sequence.
-func (r *Reader) LeafHash(seq uint64) (h tlog.Hash, err error) {
-	if size := r.Size(); seq == 0 || seq > size {
-		return h, &NotYetError{seq, size}
-	}
-	f, err := r.open(&r.tiles[0], layout.TileFile(0))
+func (r *Reader) LeafHash(seq uint64) (tlog.Hash, error) {
+	all, err := r.LeafHashes(seq, seq)
 	if err != nil {
-		return h, err
+		return tlog.Hash{}, err
 	}
-	return h, readFull(f, layout.TileFile(0), h[:], (seq-1)*layout.HashSize)
+	return all[0], nil
 }
 
-// LeafHashes reads the hashes that the log has for the sequences first to last, which
-// it must have.
+// LeafHashes gives the hashes that the log has for the sequences first to last, all of
+// which it must have.
 func (r *Reader) LeafHashes(first, last uint64) ([]tlog.Hash, error) {
 	if size := r.Size(); first == 0 || last > size || first > last {
 		return nil, &NotYetError{last, size}
 	}
-	f, err := r.open(&r.tiles[0], layout.TileFile(0))
+	return r.hashes(0, first-1, last-first+1)
+}
+
+// hashes reads n hashes of a level of tiles, from the index first on.
+func (r *Reader) hashes(level int, first, n uint64) ([]tlog.Hash, error) {
+	name := layout.TileFile(level)
+	f, err := r.open(&r.tiles[level], name)
 	if err != nil {
 		return nil, err
 	}
-	b := make([]byte, (last-first+1)*layout.HashSize)
-	if err := readFull(f, layout.TileFile(0), b, (first-1)*layout.HashSize); err != nil {
+	b := make([]byte, n*layout.HashSize)
+	if err := readFull(f, name, b, first*layout.HashSize); err != nil {
 		return nil, err
 	}
-	all := make([]tlog.Hash, last-first+1)
+	all := make([]tlog.Hash, n)
 	for i := range all {
 		copy(all[i][:], b[i*layout.HashSize:])
 	}

@@ -111,6 +111,15 @@ func Decode(d *events.Decoder, seq uint64, leaf []byte) (events.Recorded, error)
 	return events.Recorded{Seq: seq, Received: l.Received, Subject: l.Subject, Raw: l.Event, Event: e}, nil
 }
 
+// HashOf gives the hash of the leaf that an event is. Its error is a [*LeafError].
+func HashOf(r events.Recorded) (tlog.Hash, error) {
+	leaf, err := layout.AppendLeaf(nil, layout.Leaf{Seq: r.Seq, Received: r.Received, Subject: r.Subject, Event: r.Raw})
+	if err != nil {
+		return tlog.Hash{}, &LeafError{r.Seq, err}
+	}
+	return tlog.RecordHash(leaf), nil
+}
+
 // run bounds what is read at once, in bytes.
 const run = 1 << 20
 

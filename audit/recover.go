@@ -130,7 +130,7 @@ func (l *Log) holds(s layout.State) error {
 		return err
 	}
 	if tlog.RecordHash(leaf) != stored {
-		return corrupt(layout.SegmentFile((s.Size-1)/layout.SegmentLeaves), "has an entry for sequence %d that is not the one whose hash the log has", s.Size)
+		return notTheLeaf(s.Size)
 	}
 	return nil
 }

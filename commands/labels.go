@@ -19,6 +19,7 @@ const (
 	maxMetadata      = 32
 	maxMetadataKey   = 64
 	maxMetadataValue = 512
+	maxMetadataBytes = 20 << 10
 	maxReason        = 500
 )
 
@@ -68,13 +69,18 @@ func checkMetadata(m map[string]string) error {
 	if len(m) > maxMetadata {
 		return invalid("metadata_too_large", fmt.Sprintf("metadata has %d entries; %d are the most", len(m), maxMetadata), "keep fewer")
 	}
+	size := 0
 	for k, v := range m {
+		size += len(k) + len(v)
 		if err := checkText("metadata key", k, Length{1, maxMetadataKey}); err != nil {
 			return err
 		}
 		if err := checkText("metadata "+k, v, Length{0, maxMetadataValue}); err != nil {
 			return err
 		}
+	}
+	if size > maxMetadataBytes {
+		return invalid("metadata_too_large", fmt.Sprintf("metadata has %d bytes; %d are the most", size, maxMetadataBytes), "keep less")
 	}
 	return nil
 }

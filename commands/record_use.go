@@ -33,7 +33,7 @@ type Use struct {
 
 // MaxUseSize bounds a use in its encoded form, in bytes, so that its event stays
 // below [events.MaxSize] however its texts are escaped.
-const MaxUseSize = 32 << 10
+const MaxUseSize = 10 << 10
 
 // UseError says why something is no use that can be recorded.
 type UseError struct {

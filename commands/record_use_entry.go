@@ -57,7 +57,7 @@ func (e *EncodedUse) Set(seed maphash.Seed, u *Use) error {
 	b = appendText(b, u.Resource)
 	if len(b) > MaxUseSize {
 		e.buf = e.buf[:0:0]
-		return &UseError{"as a whole", "is larger than a use may be (32 KiB)"}
+		return &UseError{"as a whole", "is larger than a use may be (10 KiB)"}
 	}
 	e.buf = b
 	e.at = u.At.UnixMilli()

@@ -2,9 +2,9 @@ package events
 
 import "fmt"
 
-// MaxSize bounds an encoded event, in bytes. It is far below the broker's
-// own bound on a message (1 MiB).
-const MaxSize = 256 << 10
+// MaxSize bounds an encoded event, in bytes. With what the audit log puts around it,
+// an entry of https://c2sp.org/tlog-tiles, which has 65,535 at most, must hold it.
+const MaxSize = 64_000
 
 // usualSize is more than most encoded events take, in bytes.
 const usualSize = 1 << 10

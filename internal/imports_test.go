@@ -76,7 +76,7 @@ var mayImport = []struct {
 	{"internal/identity", []string{"events"}},
 	{"internal/eventstore", []string{"events"}},
 	{"internal/usage", []string{"events", "commands"}},
-	{"internal/follower", []string{"events", "commands", "projections", "internal/eventstore", "internal/identity"}},
+	{"internal/follower", []string{"events", "audit", "commands", "projections", "internal/eventstore", "internal/identity"}},
 	{"internal/auth", []string{"events", "commands", "commands/secret"}},
 	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "internal/auth"}},
 	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "internal/auth", "internal/ledger", "client/api"}},

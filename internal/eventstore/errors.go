@@ -106,7 +106,7 @@ type DecodeError struct {
 }
 
 func (e *DecodeError) Error() string {
-	return fmt.Sprintf("event %d on the stream %s cannot be read: %v", e.Seq, Stream, e.Err)
+	return fmt.Sprintf("the event at sequence %d of the stream %s cannot be read: %v", e.Seq, Stream, e.Err)
 }
 
 func (e *DecodeError) Unwrap() error { return e.Err }

@@ -88,6 +88,9 @@ type follower struct {
 // goroutine, and costs a replay nothing: it is handed on in chunks.
 func (f *follower) decode(d delivery) (more bool, err error) {
 	e, err := f.decoder.Decode(d.msg.Data)
+	if err == nil {
+		err = checkSubject(d.msg.Subject, e)
+	}
 	if err != nil {
 		return false, &DecodeError{Seq: d.seq, Err: err}
 	}

@@ -57,10 +57,22 @@ func (s *Store) get(ctx context.Context, seq uint64) (events.Recorded, error) {
 
 func recorded(seq uint64, received time.Time, subject string, raw []byte) (events.Recorded, error) {
 	e, err := events.Decode(raw)
+	if err == nil {
+		err = checkSubject(subject, e)
+	}
 	if err != nil {
 		return events.Recorded{}, &DecodeError{Seq: seq, Err: err}
 	}
 	return events.Recorded{Seq: seq, Received: received.UTC(), Subject: subject, Raw: raw, Event: e}, nil
+}
+
+// checkSubject refuses an event that lies on another's subject: who may publish for one
+// tenant, or one kind of events, could pass it off for something else.
+func checkSubject(subject string, e events.Event) error {
+	if want := events.StreamSubject(e); subject != want {
+		return fmt.Errorf("it lies on the subject %s and belongs on %s", subject, want)
+	}
+	return nil
 }
 
 func (s *Store) getFromLeader(ctx context.Context, seq uint64) (events.Recorded, error) {

@@ -22,7 +22,7 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.What + "; " + r.Hint }
 
-const restoreHint = "put the stream's store back from a backup that is at least as new; if you mean to give up the events that are gone, start on a new data directory"
+const restoreHint = "run tokenledger doctor on the data directory: it lists what is lost, and can make the stream anew from the audit log; if you mean to give up the events that are gone, start on a new data directory"
 
 // Check holds the stream against the evidence of what was applied here. A
 // [*Refusal] is final; any other error means that the stream could not be asked.
@@ -36,8 +36,30 @@ func (f *Follower) Check(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return f.holdEnd(ctx)
 }
+
+// holdEnd holds the stream against the last entry of the audit log.
+func (f *Follower) holdEnd(ctx context.Context) error {
+	seq := f.audit.Size()
+	if seq == 0 {
+		return nil
+	}
+	r, err := f.store.Get(ctx, seq)
+	return f.judge(seq, r, err)
+}
+
+func altered(seq uint64, how string) *Refusal {
+	if how != "" {
+		how = " (" + how + ")"
+	}
+	return &Refusal{
+		What: fmt.Sprintf("the event at sequence %d of the stream is not the one in the audit log%s: the stream was altered or replaced", seq, how),
+		Hint: doctorHint,
+	}
+}
+
+const doctorHint = "run tokenledger doctor on the data directory: it lists what differs, and can make the stream anew from the audit log"
 
 // hold holds the stream against one piece of evidence.
 func (f *Follower) hold(ctx context.Context, e identity.Evidence) error {
@@ -78,7 +100,7 @@ func (f *Follower) Get(ctx context.Context, seq uint64) (events.Recorded, error)
 // look asks the leader for the stream's state and refuses one that cannot have
 // followed from what was seen before.
 func (f *Follower) look(ctx context.Context) (eventstore.State, error) {
-	applied := max(f.runner.Position().Seq, f.kept.Seq) // before asking: the stream only grows
+	applied := max(f.runner.Position().Seq, f.kept.Seq, f.audit.Size()) // before asking: the stream only grows
 	st, err := f.store.State(ctx)
 	if errors.Is(err, eventstore.ErrNoStream) {
 		return st, &Refusal{What: fmt.Sprintf("the stream %s is gone; %d events of it were applied here", eventstore.Stream, applied), Hint: restoreHint}

@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/eventstore"
@@ -30,6 +31,8 @@ import (
 type Config struct {
 	Store  *eventstore.Store
 	Runner *projections.Runner
+	// Log is the audit log, which gets every event that the projections get.
+	Log *audit.Log
 	// MaxStaleness bounds how far the projections may lag before the node stops
 	// to answer.
 	MaxStaleness time.Duration
@@ -43,6 +46,7 @@ type Config struct {
 type Follower struct {
 	store  *eventstore.Store
 	runner *projections.Runner
+	audit  *audit.Log
 	limit  time.Duration
 	kept   identity.Evidence
 	log    *slog.Logger
@@ -71,7 +75,7 @@ type Follower struct {
 // New gives a follower that has not looked at the stream yet.
 func New(cfg Config) *Follower {
 	return &Follower{
-		store: cfg.Store, runner: cfg.Runner, limit: cfg.MaxStaleness, kept: cfg.Evidence, log: cfg.Logger,
+		store: cfg.Store, runner: cfg.Runner, audit: cfg.Log, limit: cfg.MaxStaleness, kept: cfg.Evidence, log: cfg.Logger,
 		kick: make(chan struct{}, 1), advanced: make(chan struct{}),
 	}
 }
@@ -85,10 +89,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { f.poll(ctx) })
-	err := f.store.Follow(ctx, f.runner.From(), func(batch []events.Recorded) error {
-		defer f.applied()
-		return f.runner.Apply(batch)
-	})
+	err := f.follow(ctx)
 	if ctx.Err() == nil && err != nil {
 		f.Refuse(asRefusal(err))
 	}
@@ -97,8 +98,26 @@ func (f *Follower) Run(ctx context.Context) error {
 	return f.refused()
 }
 
+// follow brings the projections to where the audit log ends, and then both along with
+// the stream. The log comes first: what a command has waited for is on its way there.
+func (f *Follower) follow(ctx context.Context) error {
+	if err := f.audit.Replay(ctx, f.runner.From(), f.runner.Apply); err != nil {
+		return err
+	}
+	return f.store.Follow(ctx, min(f.runner.From(), f.audit.Appended()), func(batch []events.Recorded) error {
+		defer f.applied()
+		if err := f.audit.Append(batch); err != nil {
+			return err
+		}
+		return f.runner.Apply(batch)
+	})
+}
+
 // asRefusal says what an end of following means for the operator.
 func asRefusal(err error) error {
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		return r
+	}
 	if gap, ok := errors.AsType[*eventstore.GapError](err); ok {
 		return &Refusal{
 			What: gap.Error(),
@@ -108,7 +127,7 @@ func asRefusal(err error) error {
 	if bad, ok := errors.AsType[*eventstore.DecodeError](err); ok {
 		return &Refusal{
 			What: bad.Error(),
-			Hint: "the stream holds bytes that no tokenledger wrote, or its store is damaged: put it back from a backup",
+			Hint: "the stream holds bytes that no tokenledger wrote, or its store is damaged; " + doctorHint,
 		}
 	}
 	if back, ok := errors.AsType[*eventstore.RolledBackError](err); ok {
@@ -122,6 +141,15 @@ func asRefusal(err error) error {
 	}
 	if errors.Is(err, eventstore.ErrReplaced) {
 		return &Refusal{What: err.Error(), Hint: restoreHint}
+	}
+	if bad, ok := errors.AsType[*audit.LeafError](err); ok {
+		return &Refusal{What: bad.Error(), Hint: "the stream holds what no tokenledger wrote; " + doctorHint}
+	}
+	if bad, ok := errors.AsType[*audit.CorruptError](err); ok {
+		return &Refusal{What: bad.Error(), Hint: "the audit log was altered or its disk is failing: run tokenledger audit verify, and put the audit directory back from a backup"}
+	}
+	if bad, ok := errors.AsType[*audit.FatalError](err); ok {
+		return &Refusal{What: "the audit log cannot be written: " + bad.Err.Error(), Hint: "see to the disk of the data directory, then start the node again"}
 	}
 	if _, ok := errors.AsType[*projections.FatalError](err); ok {
 		return &Refusal{What: "the read model cannot be written: " + err.Error(), Hint: "see to the disk of the data directory, then start the node again"}

@@ -3,14 +3,17 @@ package follower
 import (
 	"errors"
 	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 	"go.uber.org/goleak"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/eventstore"
+	"github.com/tokenledger/tokenledger/internal/identity"
 	"github.com/tokenledger/tokenledger/internal/natsserver"
 	"github.com/tokenledger/tokenledger/projections"
 	"github.com/tokenledger/tokenledger/projections/tokens"
@@ -51,7 +54,24 @@ func newStanding(t *testing.T) *standing {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = runner.Close() })
-	return &standing{New(Config{Store: store, Runner: runner, MaxStaleness: time.Hour, Logger: log}), t}
+	id, err := identity.Open(filepath.Join(t.TempDir(), "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := id.Signer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := id.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := audit.Open(audit.Config{Dir: t.TempDir(), Signer: signer, Verifier: verifier})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return &standing{New(Config{Store: store, Runner: runner, Log: l, MaxStaleness: time.Hour, Logger: log}), t}
 }
 
 // append stores an event and gives its sequence.

@@ -90,7 +90,7 @@ func Open(dir string) (*Identity, error) {
 	// A signing key by itself is what a crash in create leaves; with anything of a
 	// ledger beside it, the identity was lost.
 	data := filepath.Dir(dir)
-	for _, found := range []string{filepath.Join(dir, evidenceFile), filepath.Join(data, "journal"), filepath.Join(data, "projections"), filepath.Join(data, "stream")} {
+	for _, found := range []string{filepath.Join(dir, evidenceFile), filepath.Join(data, "audit"), filepath.Join(data, "journal"), filepath.Join(data, "projections"), filepath.Join(data, "stream")} {
 		if _, err := os.Stat(found); err == nil {
 			return nil, &LostError{identity, found}
 		}
@@ -133,6 +133,34 @@ func create(dir string) (*Identity, error) {
 	}
 	id := &Identity{Format: Format, Node: node, LogOrigin: origin, PublicKey: verifier, dir: dir}
 	return id, id.save()
+}
+
+// Signer gives the audit log's signing key.
+func (id *Identity) Signer() (note.Signer, error) {
+	path := filepath.Join(id.dir, signingFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := note.NewSigner(strings.TrimSpace(string(raw)))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: it holds no signing key: put the file back from a backup", path)
+	}
+	if own, err := id.Verifier(); err != nil {
+		return nil, err
+	} else if own.Name() != signer.Name() || own.KeyHash() != signer.KeyHash() {
+		return nil, fmt.Errorf("%s is not the key that %s names: put both back from one backup", path, filepath.Join(id.dir, identityFile))
+	}
+	return signer, nil
+}
+
+// Verifier gives the audit log's public key.
+func (id *Identity) Verifier() (note.Verifier, error) {
+	v, err := note.NewVerifier(id.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: it holds no public key: put the file back from a backup", filepath.Join(id.dir, identityFile))
+	}
+	return v, nil
 }
 
 // Join records that the data belongs to the ledger. From then on no other ledger

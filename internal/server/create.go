@@ -35,10 +35,10 @@ func (s *Server) createOrJoin(ctx context.Context) error {
 				Hint: "see to the disk, and put the store (" + s.cfg.streamDir() + ") back from a backup; it is left as it was before this start",
 			}
 		}
-		if seen := max(s.runner.Position().Seq, s.identity.Evidence().Seq); seen > 0 || s.identity.LedgerID != (ulid.ULID{}) {
+		if seen := max(s.runner.Position().Seq, s.identity.Evidence().Seq, s.audit.Size()); seen > 0 || s.identity.LedgerID != (ulid.ULID{}) {
 			return &follower.Refusal{
 				What: fmt.Sprintf("the stream is empty, and this data directory belongs to a ledger of which %d events were applied here: the stream's store was lost or replaced", seen),
-				Hint: "put the stream's store (" + s.cfg.streamDir() + ") back from a backup; to give the ledger up for good, start on a new data directory",
+				Hint: "run tokenledger doctor on the data directory: it can make the stream (" + s.cfg.streamDir() + ") anew from the audit log; or put it back from a backup; to give the ledger up for good, start on a new data directory",
 			}
 		}
 	}

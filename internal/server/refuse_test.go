@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -142,10 +143,11 @@ func TestRefusesTheStreamOfAnotherLedger(t *testing.T) {
 	n, other := filled(t, 5), filled(t, 9)
 	copyTree(t, filepath.Join(other.data, "stream"), filepath.Join(n.data, "stream"))
 	mustRefuse(t, n, "replaced or altered")
-	// Without the read model the evidence beside it tells, and without that the
-	// identity.
+	// Without the read model the evidence beside it tells, without that the audit
+	// log, and without that the identity.
 	for _, lost := range []struct{ path, says string }{
-		{"projections", "replaced or altered"}, {filepath.Join("keys", "evidence.json"), "belongs to ledger"},
+		{"projections", "replaced or altered"}, {filepath.Join("keys", "evidence.json"), "not the one in the audit log"},
+		{"audit", "belongs to ledger"},
 	} {
 		for _, path := range []string{"projections", lost.path} {
 			if err := os.RemoveAll(filepath.Join(n.data, path)); err != nil {
@@ -169,20 +171,31 @@ func TestRefusesATrimmedStream(t *testing.T) {
 	}
 }
 
-// tampered changes the stream's limits behind the node's back, and puts them back:
-// what is trimmed is trimmed.
-func tampered(t *testing.T, n *node, change func(jetstream.StreamConfig) jetstream.StreamConfig) {
+// rawStream is the stream of a stopped node as whoever has its disk can reach it.
+type rawStream struct {
+	js     jetstream.JetStream
+	stream jetstream.Stream
+	close  func()
+}
+
+// openStream opens the stream below data, and makes it if there is none.
+func openStream(t *testing.T, data string) rawStream {
 	t.Helper()
-	s, err := natsserver.Start(natsserver.Config{StoreDir: filepath.Join(n.data, "stream"), Listen: natsserver.ListenOff})
+	s, err := natsserver.Start(natsserver.Config{StoreDir: filepath.Join(data, "stream"), Listen: natsserver.ListenOff})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Shutdown()
 	nc, err := s.Connect()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	store, err := eventstore.Open(eventstore.Config{Conn: nc, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	js, err := jetstream.New(nc)
 	if err != nil {
 		t.Fatal(err)
@@ -191,9 +204,18 @@ func tampered(t *testing.T, n *node, change func(jetstream.StreamConfig) jetstre
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := stream.CachedInfo().Config
+	return rawStream{js, stream, func() { store.Close(); nc.Close(); s.Shutdown() }}
+}
+
+// tampered changes the stream's limits behind the node's back, and puts them back:
+// what is trimmed is trimmed.
+func tampered(t *testing.T, n *node, change func(jetstream.StreamConfig) jetstream.StreamConfig) {
+	t.Helper()
+	s := openStream(t, n.data)
+	defer s.close()
+	before := s.stream.CachedInfo().Config
 	for _, cfg := range []jetstream.StreamConfig{change(before), before} {
-		if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+		if _, err := s.js.UpdateStream(t.Context(), cfg); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -514,5 +536,66 @@ func fill(t *testing.T, path string) {
 		if _, err := f.Write(chunk); err != nil {
 			chunk = chunk[:len(chunk)/2]
 		}
+	}
+}
+
+// A stream that was altered in its middle, and is whole in every other way, has the
+// same last event.
+func TestRefusesAStreamThatWasAlteredInTheMiddle(t *testing.T) {
+	n := filled(t, 5)
+	was := openStream(t, n.data)
+	var messages []*jetstream.RawStreamMsg
+	for seq := uint64(1); ; seq++ {
+		m, err := was.stream.GetMsg(t.Context(), seq)
+		if err != nil {
+			break
+		}
+		messages = append(messages, m)
+	}
+	was.close()
+	if err := os.RemoveAll(filepath.Join(n.data, "stream")); err != nil {
+		t.Fatal(err)
+	}
+	is := openStream(t, n.data)
+	for i, m := range messages {
+		if i == 3 {
+			m.Data = bytes.Replace(m.Data, []byte("before the fault"), []byte("after the fault!"), 1)
+		}
+		if _, err := is.js.Publish(t.Context(), m.Subject, m.Data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	is.close()
+	mustRefuse(t, n, "the event at sequence", "not the one in the audit log", "doctor")
+}
+
+// TestRefusesAForeignEvent: somebody who reached the stream published on it.
+func TestRefusesAForeignEvent(t *testing.T) {
+	for name, publish := range map[string]func(old *jetstream.RawStreamMsg) (subject string, data []byte){
+		"no event": func(*jetstream.RawStreamMsg) (string, []byte) {
+			return "ledger.default.revoked", []byte(`{"not":"ours"}`)
+		},
+		"on another tenant's subject": func(old *jetstream.RawStreamMsg) (string, []byte) {
+			return "ledger.acme.generated", old.Data
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := filled(t, 5)
+			s := openStream(t, n.data)
+			info, err := s.stream.Info(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			old, err := s.stream.GetMsg(t.Context(), 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			subject, data := publish(old)
+			if _, err := s.js.Publish(t.Context(), subject, data); err != nil {
+				t.Fatal(err)
+			}
+			s.close()
+			mustRefuse(t, n, fmt.Sprintf("sequence %d", info.State.LastSeq+1))
+		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/oklog/ulid/v2"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/auth"
@@ -38,6 +39,7 @@ type Server struct {
 	identity *identity.Identity
 	source   string
 	reader   *tokens.Reader
+	audit    *audit.Log
 	runner   *projections.Runner
 	broker   *natsserver.Server // nil with an external NATS
 	kept     *natsserver.Kept   // the stream's store before broker; nil with an external NATS
@@ -80,7 +82,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.listen, s.openData, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.open,
+		s.listen, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.open,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -150,6 +152,31 @@ func (s *Server) openData(context.Context) error {
 		return err
 	}
 	s.source = "/tokenledger/" + s.identity.Node
+	return nil
+}
+
+// openAudit opens the audit log, and with it the archive of the stream.
+func (s *Server) openAudit(context.Context) error {
+	signer, err := s.identity.Signer()
+	if err != nil {
+		return err
+	}
+	verifier, err := s.identity.Verifier()
+	if err != nil {
+		return err
+	}
+	s.audit, err = audit.Open(audit.Config{Dir: s.cfg.auditDir(), Signer: signer, Verifier: verifier, OnFatal: s.fail, Logger: s.cfg.Logger})
+	if bad, ok := errors.AsType[*audit.CorruptError](err); ok {
+		return &follower.Refusal{What: bad.Error(), Hint: "run tokenledger audit verify and tokenledger doctor on the data directory; put the audit directory back from a backup"}
+	}
+	if err != nil {
+		return err
+	}
+	s.onStop(func() {
+		if err := s.audit.Close(); err != nil {
+			s.cfg.Logger.Error("the audit log was not closed cleanly; it continues from its last commit", "error", err)
+		}
+	})
 	return nil
 }
 
@@ -223,14 +250,22 @@ func (s *Server) release() error {
 	return s.kept.Release()
 }
 
+// compareFor bounds how long a start compares the stream with the audit log before it
+// goes on with that in the background.
+const compareFor = time.Second
+
 // follow checks the stream and catches up with it.
 func (s *Server) follow(ctx context.Context) error {
 	s.follower = follower.New(follower.Config{
-		Store: s.store, Runner: s.runner, MaxStaleness: s.cfg.MaxStaleness, Logger: s.cfg.Logger,
+		Store: s.store, Runner: s.runner, Log: s.audit, MaxStaleness: s.cfg.MaxStaleness, Logger: s.cfg.Logger,
 		Evidence: s.identity.Evidence(),
 	})
 	s.conn.SetReconnectHandler(func(*nats.Conn) { s.follower.Reconnected() })
 	if err := s.follower.Check(ctx); err != nil {
+		return err
+	}
+	compared, err := s.follower.CompareFor(ctx, compareFor)
+	if err != nil {
 		return err
 	}
 	if err := s.release(); err != nil {
@@ -239,9 +274,10 @@ func (s *Server) follow(ctx context.Context) error {
 	running, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.follower.Run(running) })
+	wg.Go(func() { s.follower.CompareOn(running, compared) })
 	s.onStop(func() { stop(); wg.Wait() })
 	if from := s.runner.From(); s.follower.Last()-from > 10_000 {
-		s.cfg.Logger.Info("catching up with the stream", "events", s.follower.Last()-from)
+		s.cfg.Logger.Info("catching up", "events", s.follower.Last()-from, "of_them_from_the_audit_log", max(s.audit.Size(), from)-from)
 	}
 	if err := s.follower.Ready(ctx); err != nil {
 		return err
@@ -370,6 +406,11 @@ func (s *Server) figures() {
 		return float64(s.follower.Last() - applied)
 	})
 	m.Gauge("staleness_seconds", "Age of the last proof that the read side is complete.", func() float64 { return time.Since(s.follower.AsOf()).Seconds() })
+	m.Gauge("audit_size", "Entries of the audit log that are durable.", func() float64 { return float64(s.audit.Size()) })
+	m.Gauge("audit_lag_events", "Events applied that are not durable in the audit log yet.", func() float64 {
+		size := s.audit.Size() // first: what was appended is at least that
+		return float64(s.audit.Appended() - size)
+	})
 	m.Gauge("usage_pending", "Uses in the journal that are not in the stream yet.", func() float64 { uses, _ := s.uses.Pending(); return float64(uses) })
 	m.Gauge("usage_lag_seconds", "How long the oldest of those has waited.", func() float64 { return s.uses.Lag().Seconds() })
 	m.Gauge("events_unknown", "Events passed over because this build does not know their type or version.", func() float64 {

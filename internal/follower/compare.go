@@ -1,0 +1,147 @@
+package follower
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tokenledger/tokenledger/audit"
+	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/eventstore"
+)
+
+// The stream is compared with the audit log, event by event: a stream can lose or
+// change events in its middle and look healthy. A start compares for a moment, which
+// is enough for a small ledger; the rest comes in the background, slowly.
+
+const (
+	// compareStep is how many events are compared at once in the background, and
+	// comparePause how many times as long it rests then: a tenth of one core.
+	compareStep  = 64
+	comparePause = 9
+	// compareAgain is when the background begins anew.
+	compareAgain = 24 * time.Hour
+)
+
+var errCompared = errors.New("everything is compared")
+
+// CompareFor compares the stream with the audit log from the beginning, for about d,
+// and gives the sequence up to which they agree. A [*Refusal] names the first event
+// that is not the same.
+func (f *Follower) CompareFor(ctx context.Context, d time.Duration) (upTo uint64, err error) {
+	last := f.audit.Size()
+	if last == 0 {
+		return 0, nil
+	}
+	began, stop := context.WithTimeout(ctx, d)
+	defer stop()
+	err = f.store.Follow(began, 0, func(batch []events.Recorded) error {
+		if upTo+uint64(len(batch)) > last {
+			batch = batch[:last-upTo]
+		}
+		if err := f.compareAll(batch); err != nil {
+			return err
+		}
+		if upTo += uint64(len(batch)); upTo == last {
+			return errCompared
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errCompared), began.Err() != nil && ctx.Err() == nil:
+		return upTo, nil
+	case ctx.Err() != nil:
+		return upTo, ctx.Err()
+	}
+	return upTo, asRefusal(err)
+}
+
+// compareAll holds events that follow on one another against their entries.
+func (f *Follower) compareAll(batch []events.Recorded) error {
+	want, err := f.audit.LeafHashes(batch[0].Seq, batch[len(batch)-1].Seq)
+	if err != nil {
+		return err
+	}
+	for i, r := range batch {
+		if err := same(r, want[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// same holds an event of the stream against the hash of its entry.
+func same(r events.Recorded, want tlog.Hash) error {
+	got, err := audit.HashOf(r)
+	if err != nil {
+		return altered(r.Seq, err.Error())
+	}
+	if got != want {
+		return altered(r.Seq, "")
+	}
+	return nil
+}
+
+// CompareOn goes on behind the sequence after, in the background, until ctx ends, and
+// makes the follower refuse when an event is not the same. It begins anew every day.
+func (f *Follower) CompareOn(ctx context.Context, after uint64) {
+	for ctx.Err() == nil {
+		for seq := after + 1; seq <= f.audit.Size(); seq += compareStep {
+			began := time.Now()
+			for at := seq; at < seq+compareStep && at <= f.audit.Size(); at++ {
+				if !f.compareOne(ctx, at) {
+					return
+				}
+			}
+			if !rest(ctx, comparePause*time.Since(began)) {
+				return
+			}
+		}
+		after = 0
+		rest(ctx, compareAgain)
+	}
+}
+
+// compareOne gives false when there is no going on.
+func (f *Follower) compareOne(ctx context.Context, seq uint64) bool {
+	for ctx.Err() == nil {
+		r, err := f.store.Get(ctx, seq)
+		if errors.Is(err, eventstore.ErrUnavailable) {
+			rest(ctx, time.Second)
+			continue
+		}
+		if err = f.judge(seq, r, err); err != nil && ctx.Err() == nil {
+			f.Refuse(asRefusal(err))
+			return false
+		}
+		return true
+	}
+	return false
+}
+
+// judge says what the answer of the stream for a sequence, which has an entry in the
+// audit log, means.
+func (f *Follower) judge(seq uint64, r events.Recorded, err error) error {
+	if errors.Is(err, eventstore.ErrNotFound) {
+		return lost(seq)
+	}
+	if bad, ok := errors.AsType[*eventstore.DecodeError](err); ok {
+		return altered(seq, bad.Error())
+	}
+	if err != nil {
+		return err
+	}
+	return f.compareAll([]events.Recorded{r})
+}
+
+// rest waits, and gives false when ctx has ended.
+func rest(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
