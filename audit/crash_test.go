@@ -29,7 +29,7 @@ type crashWork struct {
 	base   *faultFS
 	events []events.Recorded // from crashBase+1 on
 	roots  map[uint64]tlog.Hash
-	want   map[string]string // every file when all went well
+	want   *faultFS // the disk when all went well
 }
 
 func openOn(k key, fsys audit.FS) (*audit.Log, error) {
@@ -59,7 +59,7 @@ func newCrashWork(t *testing.T) *crashWork {
 	if size, err := w.run(t.Context(), clean, w.roots); err != nil || size != crashLast {
 		t.Fatalf("%d entries without a fault: %v", size, err)
 	}
-	w.want = clean.content()
+	w.want = clean
 	return w
 }
 
@@ -115,13 +115,12 @@ func (w *crashWork) settle(t *testing.T, what string, disk *faultFS, acknowledge
 		t.Errorf("%s: after it: %v", what, err)
 		return
 	}
-	got := disk.content()
-	for name, content := range w.want {
+	for name, file := range w.want.names {
 		switch name {
 		case layout.StateFile, layout.CheckpointFile: // which slot is written last depends on the number of commits
 			continue
 		}
-		if got[name] != content {
+		if !equal(disk.names[name], file) {
 			t.Errorf("%s: %s has other bytes than without the fault", what, name)
 		}
 	}
