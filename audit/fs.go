@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/tokenledger/tokenledger/internal/durable"
 )
 
 // FS is the file system that a log lies on, as far as a log needs one. Names are
@@ -82,13 +84,7 @@ func (o osFS) ReadFile(name string) ([]byte, error) {
 func (o osFS) MkdirAll(name string) error { return os.MkdirAll(o.path(name), 0o700) }
 
 // SyncDir implements [FS].
-func (o osFS) SyncDir(name string) error {
-	d, err := os.Open(o.path(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func (o osFS) SyncDir(name string) error { return durable.Dir(o.path(name)) }
 
 // Rename implements [FS].
 func (o osFS) Rename(from, to string) error { return os.Rename(o.path(from), o.path(to)) }
@@ -117,4 +113,4 @@ func (f osFile) Size() (int64, error) {
 }
 
 // Sync implements [File].
-func (f osFile) Sync() error { return dataSync(f.File) }
+func (f osFile) Sync() error { return durable.Data(f.File) }

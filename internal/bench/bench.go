@@ -77,6 +77,9 @@ func suites() []suite {
 		}},
 		{"validate-http", "validations/s", runValidateHTTP},
 		{"replay", "events/s", runReplay},
+		{"rebuild", "events/s", runRebuild},
+		{"audit-append", "entries/s", runAuditAppend},
+		{"audit-proof", "proofs/s", runAuditProof},
 		{memorySuite, "MB", runMemory},
 	}
 }

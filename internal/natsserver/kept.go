@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tokenledger/tokenledger/internal/durable"
 )
 
 // Kept is the store directory as it was before a server was started on it. A server
@@ -54,7 +56,7 @@ func Keep(store string) (*Kept, error) {
 		err = os.Rename(part, k.kept)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(store))
+		err = durable.Dir(filepath.Dir(store))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keep the stream's store %s as it is while it is opened: %w", store, err), os.RemoveAll(part))
@@ -70,7 +72,7 @@ func (k *Kept) Release() error {
 		return nil
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(k.store))
+		err = durable.Dir(filepath.Dir(k.store))
 	}
 	if err == nil {
 		err = os.RemoveAll(part)
@@ -92,7 +94,7 @@ func (k *Kept) PutBack() error {
 		err = os.Rename(k.kept, k.store)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(k.store))
+		err = durable.Dir(filepath.Dir(k.store))
 	}
 	if err != nil {
 		return fmt.Errorf("put the stream's store %s back as it was, from %s: %w; move it there by hand", k.store, k.kept, err)
@@ -123,7 +125,7 @@ func keepTree(from, to string) error {
 	}
 	return filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
-			err = syncDir(path)
+			err = durable.Dir(path)
 		}
 		return err
 	})
@@ -153,12 +155,4 @@ func keepFile(path, target string) (err error) {
 		err = out.Sync()
 	}
 	return errors.Join(err, out.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/commands/secret"
 	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/durable"
 	"github.com/tokenledger/tokenledger/internal/eventstore"
 	"github.com/tokenledger/tokenledger/internal/follower"
-	"github.com/tokenledger/tokenledger/internal/identity"
 )
 
 // createOrJoin gives an empty stream its beginning. A stream that is empty
@@ -131,5 +131,5 @@ func writeTokenFile(path string, token secret.Secret, own events.Digest) error {
 	if err := os.Rename(tmp.Name(), path); err != nil {
 		return err
 	}
-	return identity.SyncDir(filepath.Dir(path))
+	return durable.Dir(filepath.Dir(path))
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/tokenledger/tokenledger/internal/durable"
 )
 
 // file is what the journal needs of an open segment. It is an interface so that
@@ -19,7 +21,7 @@ type file interface {
 
 type osFile struct{ *os.File }
 
-func (f osFile) Datasync() error { return datasync(f.File) }
+func (f osFile) Datasync() error { return durable.Data(f.File) }
 
 // createFile makes a file, or empties the one that stands there.
 func createFile(path string) (file, error) {

@@ -1,13 +1,14 @@
-package audit
+package durable
 
 import (
 	"os"
 	"syscall"
 )
 
-// dataSync leaves out the file's times, which would cost a second write of the
-// file system's journal. See fdatasync(2).
-func dataSync(f *os.File) error {
+// Data makes durable what was written to f, with its size. It leaves out the file's
+// times, which would cost a second write of the file system's journal. See
+// fdatasync(2).
+func Data(f *os.File) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
 		return err
