@@ -11,7 +11,7 @@ import (
 )
 
 // replayChunk is how many events, at the most, are handed on at once.
-const replayChunk = 1024
+const replayChunk = 4096
 
 // Replay gives the events of the sequences behind after, in order, to apply: those that
 // are durable when it is called. No event is given that the log's root does not prove:
