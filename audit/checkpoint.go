@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -46,6 +47,7 @@ type checkpoints struct {
 	mu     sync.Mutex
 	signed []byte
 	size   uint64 // of signed
+	closed bool
 }
 
 // keep has the committed tree signed, and the checkpoint on the disk, unless it is
@@ -56,6 +58,9 @@ func (c *checkpoints) keep(l *Log) error {
 	tree := l.Tree()
 	if c.signed != nil && uint64(tree.N) == c.size {
 		return nil
+	}
+	if c.closed {
+		return ErrClosed
 	}
 	signed, err := sign(l.cfg.Signer, tree)
 	if err != nil {
@@ -74,13 +79,26 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	if err := l.WaitFor(ctx, l.Appended()); err != nil {
 		return nil, err
 	}
-	if err := l.checkpoints.keep(l); err != nil {
+	if err := l.checkpoints.keep(l); errors.Is(err, ErrClosed) {
+		return nil, err
+	} else if err != nil {
 		l.fail(err)
 		return nil, &FatalError{err}
 	}
 	l.checkpoints.mu.Lock()
 	defer l.checkpoints.mu.Unlock()
 	return l.checkpoints.signed, nil
+}
+
+// close keeps the last one, and lets nobody write after that.
+func (c *checkpoints) close(l *Log, sign bool) (err error) {
+	if sign {
+		err = c.keep(l)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	return err
 }
 
 // replace puts a file in another's place, whole and durable.

@@ -298,11 +298,9 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	close(l.stop)
 	<-l.done
-	var err error
+	err := l.checkpoints.close(l, l.fatal == nil)
 	if l.fatal != nil {
 		err = l.fatal
-	} else {
-		err = l.checkpoints.keep(l)
 	}
 	return joinClose(err, l.disk, l.Reader)
 }

@@ -165,6 +165,9 @@ func (s *Server) openAudit(context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := os.Stat(s.cfg.auditDir()); errors.Is(err, fs.ErrNotExist) && s.identity.Evidence().Seq > 0 {
+		s.cfg.Logger.Warn("there is no audit log, and it is made anew from the stream; if there was one, hold the new one against a checkpoint that was kept elsewhere (audit verify --since)", "dir", s.cfg.auditDir())
+	}
 	s.audit, err = audit.Open(audit.Config{Dir: s.cfg.auditDir(), Signer: signer, Verifier: verifier, OnFatal: s.fail, Logger: s.cfg.Logger})
 	if bad, ok := errors.AsType[*audit.CorruptError](err); ok {
 		return &follower.Refusal{What: bad.Error(), Hint: "run tokenledger audit verify and tokenledger doctor on the data directory; put the audit directory back from a backup"}
