@@ -60,8 +60,8 @@ type Log struct {
 	fatal    *FatalError
 	closed   bool
 
-	kick chan struct{} // for the committer
-	done chan struct{}
+	// For the committer: look; end when nothing is left; and its answer to that.
+	kick, stop, done chan struct{}
 
 	checkpoints checkpoints
 }
@@ -92,7 +92,7 @@ func Open(cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		Reader: &Reader{fs: cfg.FS}, cfg: cfg,
-		wake: make(chan struct{}), kick: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}), kick: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := l.recover(); err != nil {
 		return nil, fmt.Errorf("open the audit log: %w", err)
@@ -211,6 +211,7 @@ func (l *Log) run() {
 	for {
 		select {
 		case <-l.kick:
+		case <-l.stop:
 		case <-signed.C:
 			signed.Reset(signEvery)
 			if err := l.checkpoints.keep(l); err != nil {
@@ -256,6 +257,7 @@ func (l *Log) gather() bool {
 		}
 		select {
 		case <-l.kick:
+		case <-l.stop:
 		case <-deadline.C:
 			if waiting > 0 {
 				return true
@@ -294,7 +296,7 @@ func (l *Log) Close() error {
 	l.closed = true
 	l.broadcast()
 	l.mu.Unlock()
-	l.rouse()
+	close(l.stop)
 	<-l.done
 	var err error
 	if l.fatal != nil {
