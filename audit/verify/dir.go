@@ -265,18 +265,18 @@ func (d *dir) lines(c *chunk, start, end uint64, fail func(int, error)) {
 	}
 	for i := range c.begin {
 		seq := c.first + uint64(i) + 1
-		if c.end[i] >= 1+got {
-			fail(i, bad(name, hintRestore, "it ends at byte %d, within or before the entry of sequence %d", size, seq).at(seq))
-			return
+		short := c.end[i] >= 1+got
+		if !short && c.buf[c.end[i]] == '\n' {
+			continue
 		}
-		if c.buf[c.end[i]] != '\n' {
-			e := d.miscut(c, i)
-			if e == nil {
-				e = d.broken(c, i)
-			}
-			fail(i, e)
-			return
+		e := d.miscut(c, i)
+		if e == nil && short {
+			e = bad(name, hintRestore, "it ends at byte %d, within or before the entry of sequence %d", size, seq).at(seq)
+		} else if e == nil {
+			e = d.broken(c, i)
 		}
+		fail(i, e)
+		return
 	}
 	// A segment that is full ends with its last line.
 	if last := c.first + uint64(c.want); last%layout.SegmentLeaves == 0 && uint64(size) != end && len(c.begin) == c.want {

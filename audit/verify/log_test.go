@@ -260,7 +260,11 @@ func files(t testing.TB, dir string) (names []string) {
 
 func check(t testing.TB, src verify.Source, k key, since []byte) (*verify.Report, error) {
 	t.Helper()
-	return verify.Verify(t.Context(), src, verify.Options{Key: k.vkey, Since: since, EvidenceDir: t.TempDir()})
+	o := verify.Options{Key: k.vkey, Since: since}
+	if since != nil {
+		o.EvidenceDir = t.TempDir()
+	}
+	return verify.Verify(t.Context(), src, o)
 }
 
 // refused wants an Error that names the file, and the entry if seq is not 0, with a

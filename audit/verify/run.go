@@ -140,7 +140,7 @@ func (c *chunk) leafProblem(i int) string {
 	has, err := layout.LeafSeq(c.leaf(i))
 	switch {
 	case err != nil:
-		return fmt.Sprintf("the entry of sequence %d is none: %v", seq, err)
+		return fmt.Sprintf("the entry of sequence %d was altered: %v", seq, err)
 	case has != seq:
 		return misplaced("", has, seq).Problem
 	}
