@@ -30,21 +30,21 @@ type Options struct {
 // Report is what a log that is true has.
 type Report struct {
 	// Origin is the log's name, and Key the verifier key.
-	Origin string `json:"origin"`
-	Key    string `json:"key"`
+	Origin string
+	Key    string
 	// Size is the number of entries that the checkpoint was signed over, which is the
 	// last sequence too; Root is that of their tree.
-	Size uint64    `json:"size"`
-	Root tlog.Hash `json:"root"`
+	Size uint64
+	Root tlog.Hash
 	// Committed is the number of entries that were verified. Those behind Size are
 	// held by the log's own state, and not signed yet.
-	Committed uint64 `json:"committed"`
+	Committed uint64
 	// Since is the size of the remembered checkpoint, if there is one.
-	Since *uint64 `json:"since,omitempty"`
+	Since *uint64
 	// Warnings is what is odd, and does not make the log untrue.
-	Warnings []Warning `json:"warnings"`
+	Warnings []Warning
 	// Checkpoint is the signed checkpoint, to be remembered.
-	Checkpoint []byte `json:"checkpoint"`
+	Checkpoint []byte
 }
 
 // Verify reads the whole log and computes its tree anew: each entry has its sequence
