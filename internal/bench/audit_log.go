@@ -20,8 +20,8 @@ const auditBatch = 4096
 // auditLog is an audit log without a node.
 type auditLog struct {
 	*audit.Log
-	key note.Verifier
-	dir string
+	vkey string
+	dir  string
 }
 
 // openAudit makes an audit log below dir.
@@ -34,11 +34,12 @@ func (b *bench) openAudit(dir string) (*auditLog, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &auditLog{dir: filepath.Join(dir, "audit")}
-	if l.key, err = note.NewVerifier(verifying); err != nil {
+	l := &auditLog{vkey: verifying, dir: filepath.Join(dir, "audit")}
+	verifier, err := note.NewVerifier(verifying)
+	if err != nil {
 		return nil, err
 	}
-	l.Log, err = audit.Open(audit.Config{Dir: l.dir, Signer: signer, Verifier: l.key, Logger: b.Logger})
+	l.Log, err = audit.Open(audit.Config{Dir: l.dir, Signer: signer, Verifier: verifier, Logger: b.Logger})
 	return l, err
 }
 

@@ -79,6 +79,7 @@ func suites() []suite {
 		{"replay", "events/s", runReplay},
 		{"rebuild", "events/s", runRebuild},
 		{"audit-append", "entries/s", runAuditAppend},
+		{"audit-verify", "entries/s", runAuditVerify},
 		{"audit-proof", "proofs/s", runAuditProof},
 		{memorySuite, "MB", runMemory},
 	}
