@@ -10,6 +10,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/tokenledger/tokenledger/audit"
+	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/events"
 )
 
@@ -60,7 +61,7 @@ func newRecordings() *recordings {
 func (r *recordings) next(n int) ([]events.Recorded, error) {
 	batch := make([]events.Recorded, n)
 	for i := range batch {
-		e := r.p.mixed(&r.ids)
+		e := r.event()
 		raw, err := events.Encode(e)
 		if err != nil {
 			return nil, err
@@ -70,6 +71,17 @@ func (r *recordings) next(n int) ([]events.Recorded, error) {
 		batch[i] = events.Recorded{Seq: r.seq, Received: r.at, Subject: events.StreamSubject(e), Raw: raw, Event: e}
 	}
 	return batch, nil
+}
+
+// event gives the next one; the first is that of every ledger.
+func (r *recordings) event() events.Event {
+	if r.seq > 0 {
+		return r.p.mixed(&r.ids)
+	}
+	id := commands.NewID(r.p.now)
+	e := r.p.event(id, &events.LedgerCreated{LedgerID: id, LogOrigin: "elsewhere", PublicKey: "another"})
+	e.Subject = ""
+	return e
 }
 
 // fillAudit appends n events of a ledger at work, and has each batch looked at.
