@@ -34,14 +34,11 @@ func (l *Log) recover() error {
 		return &CorruptError{layout.StateFile, "contradicts itself: " + err.Error(), err}
 	}
 	l.disk = &disk{fs: fsys, tree: t, slot: slot}
-	if err := l.promised(s); err != nil {
-		return err
-	}
-	if err := l.disk.cut(l.Reader); err != nil {
-		return joinClose(err, l.disk, l.Reader)
-	}
-	if err := l.holds(s); err != nil {
-		return joinClose(err, l.disk, l.Reader)
+	// Nothing is cut off a log that is not whole: it is evidence.
+	for _, step := range []func(layout.State) error{l.holds, l.promised, l.disk.cut} {
+		if err := step(s); err != nil {
+			return joinClose(err, l.disk, l.Reader)
+		}
 	}
 	return nil
 }
@@ -137,8 +134,8 @@ func (l *Log) holds(s layout.State) error {
 
 // cut takes off what lies behind the state, left by a commit that was interrupted, and
 // opens the files to go on. A file that ends before the state does is corrupt.
-func (d *disk) cut(r *Reader) error {
-	size := d.tree.size
+func (d *disk) cut(s layout.State) error {
+	size := s.Size
 	if err := d.cutFile(&d.offsets, layout.OffsetsFile, size*layout.OffsetSize); err != nil {
 		return err
 	}

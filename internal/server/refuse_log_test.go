@@ -1,0 +1,137 @@
+package server_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/tokenledger/tokenledger/client/api"
+)
+
+// inLog gives a file of the node's audit log.
+func inLog(n *node, name ...string) string {
+	return filepath.Join(append([]string{n.data, "audit"}, name...)...)
+}
+
+// edit replaces a text in a file, to the same length, and gives what undoes it.
+func edit(t *testing.T, path, was, is string) (undo func()) {
+	t.Helper()
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(was) != len(is) || !bytes.Contains(before, []byte(was)) {
+		t.Fatalf("%s does not hold %q", path, was)
+	}
+	write := func(b []byte) {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(bytes.Replace(before, []byte(was), []byte(is), 1))
+	return func() { write(before) }
+}
+
+// A node does not go on with a log that is not the one it wrote, and says where.
+func TestRefusesADamagedAuditLog(t *testing.T) {
+	n := filled(t, 5)
+	segment := inLog(n, "entries", "000000000.jsonl")
+	last := fileSize(t, segment) - 10
+	for name, damage := range map[string]struct {
+		do   func() (undo func())
+		says string
+	}{
+		"the last entry": {func() func() {
+			flip(t, segment, last)
+			return func() { flip(t, segment, last) }
+		}, "000000000.jsonl"},
+		"a hash": {func() func() {
+			flip(t, inLog(n, "tiles", "0"), 40)
+			return func() { flip(t, inLog(n, "tiles", "0"), 40) }
+		}, "tiles"},
+		"the checkpoint": {func() func() {
+			return edit(t, inLog(n, "checkpoint"), "tokenledger/", "tokenledgeR/")
+		}, "checkpoint"},
+		"no state": {func() func() {
+			state := inLog(n, "state")
+			if err := os.Rename(state, state+".away"); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if err := os.Rename(state+".away", state); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "state"},
+		"a shorter segment": {func() func() {
+			whole, err := os.ReadFile(segment)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(segment, int64(len(whole)-100)); err != nil {
+				t.Fatal(err)
+			}
+			return func() {
+				if err := os.WriteFile(segment, whole, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "000000000.jsonl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			undo := damage.do()
+			before := contents(t, inLog(n))
+			mustRefuse(t, n, damage.says)
+			if after := contents(t, inLog(n)); len(after) != len(before) {
+				t.Errorf("the refusal left %d files of %d", len(after), len(before))
+			}
+			undo()
+			n.start()
+			n.stop()
+		})
+	}
+}
+
+// A read model is not built from an entry that was altered: the node would honour a
+// token that nobody generated.
+func TestAReadModelIsNotBuiltFromAnAlteredLog(t *testing.T) {
+	n := filled(t, 5)
+	undo := edit(t, inLog(n, "entries", "000000000.jsonl"), "before the fault", "after the fault!")
+	if err := os.RemoveAll(filepath.Join(n.data, "projections")); err != nil {
+		t.Fatal(err)
+	}
+	mustRefuse(t, n, "000000000.jsonl", "has an entry for sequence 3 that is not the one")
+	undo()
+	n.start()
+	page, err := n.client().List(t.Context(), api.ListRequest{})
+	if err != nil || len(page.Tokens) != 6 {
+		t.Errorf("after the mend: %d tokens, %v", len(page.Tokens), err)
+	}
+}
+
+// The read model is built from the log alone as far as that goes.
+func TestAReadModelIsRebuiltFromTheLogAndThenTheStream(t *testing.T) {
+	n := filled(t, 5)
+	older := filepath.Join(n.dir, "older")
+	copyTree(t, inLog(n), older)
+	n.start()
+	if _, err := n.client().Generate(t.Context(), api.GenerateRequest{Name: "behind the copy"}); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	// The log is an earlier one, as after a crash; the read model is gone.
+	copyTree(t, older, inLog(n))
+	if err := os.RemoveAll(filepath.Join(n.data, "projections")); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
+	page, err := n.client().List(t.Context(), api.ListRequest{})
+	if err != nil || len(page.Tokens) != 7 {
+		t.Errorf("%d tokens, %v", len(page.Tokens), err)
+	}
+	n.stop()
+	if fileSize(t, inLog(n, "offsets")) <= fileSize(t, filepath.Join(older, "offsets")) {
+		t.Error("the log did not catch up with the stream")
+	}
+}
