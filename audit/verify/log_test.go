@@ -22,7 +22,12 @@ import (
 	"github.com/tokenledger/tokenledger/events"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		theLarge.remove()
+		os.Exit(code)
+	}))
+}
 
 // key is a log's key.
 type key struct {
@@ -156,7 +161,7 @@ type large struct {
 
 const largeSize = 70_000
 
-// shared are the logs that tests share.
+// shared makes it once.
 type shared struct {
 	once sync.Once
 	log  large
@@ -174,6 +179,12 @@ func (s *shared) get(t testing.TB) large {
 		export(t, s.log.dir, s.log.export)
 	})
 	return s.log
+}
+
+func (s *shared) remove() {
+	if s.log.dir != "" {
+		_ = os.RemoveAll(filepath.Dir(s.log.dir))
+	}
 }
 
 // linked gives a directory with the same files. None of them may be written to; put

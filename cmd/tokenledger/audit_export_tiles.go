@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -29,7 +30,7 @@ Example:
 const maxCheckpoint = 1 << 20
 
 // Run implements the verb.
-func (c *auditExportTilesCmd) Run(m *Main) error {
+func (c *auditExportTilesCmd) Run(ctx context.Context, m *Main) error {
 	found, err := verify.Find(c.Data)
 	if err != nil {
 		return doing("cannot export the log", err)
@@ -46,16 +47,21 @@ func (c *auditExportTilesCmd) Run(m *Main) error {
 	if err != nil {
 		return doing("cannot export the log", err)
 	}
-	var entries uint64
 	show, end := m.progress("exporting")
-	err = audit.ExportTiles(r, checkpoint, c.Dir, func(done, total uint64) {
-		entries = done
-		if show != nil {
-			show(done, total)
-		}
+	entries, err := await(ctx, func() (entries uint64, err error) {
+		err = audit.ExportTiles(r, checkpoint, c.Dir, func(done, total uint64) {
+			entries = done
+			if show != nil {
+				show(done, total)
+			}
+		})
+		return entries, errors.Join(err, r.Close())
 	})
 	end()
-	if err = errors.Join(err, r.Close()); err != nil {
+	if errors.Is(err, errInterrupted) {
+		return fmt.Errorf("the export is not complete: %w; the same command goes on with it", err)
+	}
+	if err != nil {
 		return doing("cannot export the log", err)
 	}
 	if c.JSON {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"sync"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -19,8 +20,15 @@ func (m *Main) progress(what string) (show func(done, total uint64), end func())
 
 func progressOn(w io.Writer, what string, options ...mpb.ContainerOption) (show func(done, total uint64), end func()) {
 	all := mpb.New(append(options, mpb.WithOutput(w), mpb.WithWidth(40))...)
+	var mu sync.Mutex // a job that was left behind may show what it has done
 	var bar *mpb.Bar
+	var ended bool
 	show = func(done, total uint64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ended {
+			return
+		}
 		if bar == nil {
 			bar = all.AddBar(int64(total),
 				mpb.PrependDecorators(decor.Name(what+" ")),
@@ -31,6 +39,9 @@ func progressOn(w io.Writer, what string, options ...mpb.ContainerOption) (show 
 		bar.SetCurrent(int64(done))
 	}
 	return show, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = true
 		if bar != nil {
 			bar.Abort(true)
 		}
