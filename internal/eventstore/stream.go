@@ -111,7 +111,10 @@ func (s *Store) ensureOnce(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return info, checkStream(info.Config)
+	if err := checkStream(info.Config); err != nil {
+		return info, err
+	}
+	return info, checkRestored(info)
 }
 
 // checkStream reports what in the configuration of a stream that exists breaks
