@@ -80,6 +80,10 @@ var mayImport = []struct {
 	// The archive is the audit log, held against the stream.
 	{"internal/archive", []string{"events", "audit", "audit/layout", "internal/eventstore"}},
 	{"internal/archive/archivetest", []string{"events", "audit", "internal/eventstore", "internal/identity", "internal/natsserver"}},
+	// What is done to the data of a node that does not run.
+	{"internal/offline", []string{"internal/eventstore", "internal/natsserver"}},
+	{"internal/doctor", []string{"events", "audit", "projections", "projections/tokens", "internal/archive", "internal/durable", "internal/eventstore", "internal/identity", "internal/natsserver", "internal/offline"}},
+	{"internal/backup", []string{"events", "audit", "audit/layout", "internal/archive", "internal/durable", "internal/eventstore", "internal/identity", "internal/offline"}},
 	{"internal/follower", []string{"events", "audit", "commands", "projections", "internal/eventstore", "internal/identity"}},
 	{"internal/auth", []string{"events", "commands", "commands/secret"}},
 	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "internal/auth"}},
@@ -88,7 +92,7 @@ var mayImport = []struct {
 	{"internal/server", []string{"*", "*/*"}},
 	// The bench stands outside of the node and measures its parts.
 	{"internal/bench", []string{"*", "*/*"}},
-	{"cmd/tokenledger", []string{"audit", "audit/verify", "client", "client/api", "commands", "commands/secret", "internal/server", "internal/bench", "internal/config", "internal/follower", "internal/identity", "projections"}},
+	{"cmd/tokenledger", []string{"audit", "audit/verify", "client", "client/api", "commands", "commands/secret", "internal/server", "internal/archive", "internal/backup", "internal/bench", "internal/config", "internal/doctor", "internal/follower", "internal/identity", "projections"}},
 }
 
 func TestImportsFlowOneWay(t *testing.T) {

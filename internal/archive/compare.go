@@ -54,11 +54,14 @@ func (c *Comparison) Agree() bool {
 	return c.Lost == 0 && c.Changed == 0 && c.Foreign == 0 && c.EndsEarly() == 0
 }
 
-// Compare reads the whole stream and holds it against the archive. Differences are no
-// errors. Errors: ErrUnavailable of the event store, those of the archive, which is
+// Compare reads the whole stream and holds it against the archive; a nil r is one of no
+// entries. Differences are no errors. Errors: ErrUnavailable of the event store, those of the archive, which is
 // believed here ([Check] looks whether it may be), ctx's.
 func Compare(ctx context.Context, store *eventstore.Store, r *audit.Reader, progress Progress) (*Comparison, error) {
-	c := &comparing{r: r, size: r.Size(), progress: progress}
+	c := &comparing{r: r, progress: progress}
+	if r != nil {
+		c.size = r.Size()
+	}
 	st, err := store.State(ctx)
 	if err != nil && !errors.Is(err, eventstore.ErrNoStream) {
 		return nil, err

@@ -154,3 +154,16 @@ func checkStream(c jetstream.StreamConfig) error {
 	}
 	return nil
 }
+
+// Check is Ensure without its making: it reports whether the stream that exists is fit
+// for a ledger. Errors: a [*StreamConfigError], [ErrNoStream], ErrUnavailable.
+func (s *Store) Check(ctx context.Context) error {
+	info, err := s.info(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkStream(info.Config); err != nil {
+		return err
+	}
+	return checkRestored(info)
+}

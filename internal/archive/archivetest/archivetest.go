@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/oklog/ulid/v2"
 
@@ -234,4 +235,19 @@ func Files(tb testing.TB, dir string) map[string]string {
 		tb.Fatal(err)
 	}
 	return files
+}
+
+// Listen runs a server on a store that anybody on this machine may use, as an external
+// one, and gives its URL.
+func Listen(tb testing.TB, storeDir string) (url string, stop func()) {
+	tb.Helper()
+	ns, err := server.NewServer(&server.Options{StoreDir: storeDir, JetStream: true, Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true, NoSigs: true})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ns.Start()
+	if !ns.ReadyForConnections(10 * time.Second) {
+		tb.Fatal("the NATS server does not start")
+	}
+	return ns.ClientURL(), func() { ns.Shutdown(); ns.WaitForShutdown() }
 }
