@@ -164,7 +164,7 @@ func (r *Restored) Warning(now time.Time, log RestoredLog) string {
 	}
 	text := fmt.Sprintf("this directory was restored at %s from a backup as of %s: tokens that were revoked after that are good again until they are revoked anew",
 		r.Time.UTC().Format(time.RFC3339), r.AsOf.UTC().Format(time.RFC3339))
-	if !r.LossAccepted.IsZero() {
+	if !r.LossAccepted.IsZero() && r.Newest.Size > r.Backup.Size {
 		text += fmt.Sprintf("; the loss of at least %d events was accepted, and checkpoints of more than %d events that this log signed before do not agree with it any more", r.Newest.Size-r.Backup.Size, r.Backup.Size)
 	}
 	return text + "; when that is done, delete keys/" + RestoredFile + " to end this warning"
