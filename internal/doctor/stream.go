@@ -66,7 +66,7 @@ func (x *examination) openStream() (err error) {
 	s, err := offline.Open(x.path("stream"), x.cfg.Logger)
 	if err != nil {
 		x.report.add("stream_unreadable", Damage, "the stream's store cannot be opened: "+err.Error(), "", x.mend())
-		return nil
+		return nil //nolint:nilerr // it is a finding
 	}
 	if s.Unrecovered != "" {
 		x.report.add("stream_unreadable", Damage, "the stream's store cannot be read: "+s.Unrecovered, "a block of it is damaged, and the server recovers nothing of a stream that it cannot read whole", x.mend())

@@ -146,4 +146,3 @@ func TestANodeServesFromARestoredStream(t *testing.T) {
 		t.Errorf("the log that was made anew has other leaves: %v", err)
 	}
 }
-

@@ -30,10 +30,14 @@ type Data struct {
 	Dir string
 }
 
-// The directory's parts.
+// Stream is the store of the stream.
 func (d Data) Stream() string { return filepath.Join(d.Dir, "stream") }
-func (d Data) Audit() string  { return filepath.Join(d.Dir, "audit") }
-func (d Data) Keys() string   { return filepath.Join(d.Dir, "keys") }
+
+// Audit is the audit log's directory.
+func (d Data) Audit() string { return filepath.Join(d.Dir, "audit") }
+
+// Keys is the directory of the node's keys.
+func (d Data) Keys() string { return filepath.Join(d.Dir, "keys") }
 
 // New gives a data directory with n events on the stream and in the log.
 func New(tb testing.TB, n int) Data {
