@@ -77,6 +77,13 @@ var mayImport = []struct {
 	{"internal/identity", []string{"events", "internal/durable"}},
 	{"internal/eventstore", []string{"events"}},
 	{"internal/usage", []string{"events", "commands", "internal/durable"}},
+	// The archive is the audit log, held against the stream.
+	{"internal/archive", []string{"events", "audit", "audit/layout", "internal/eventstore"}},
+	{"internal/archive/archivetest", []string{"events", "audit", "internal/eventstore", "internal/identity", "internal/natsserver"}},
+	// What is done to the data of a node that does not run.
+	{"internal/offline", []string{"internal/eventstore", "internal/natsserver"}},
+	{"internal/doctor", []string{"events", "audit", "projections", "projections/tokens", "internal/archive", "internal/durable", "internal/eventstore", "internal/identity", "internal/natsserver", "internal/offline"}},
+	{"internal/backup", []string{"events", "audit", "audit/layout", "internal/archive", "internal/durable", "internal/eventstore", "internal/identity", "internal/offline"}},
 	{"internal/follower", []string{"events", "audit", "commands", "projections", "internal/eventstore", "internal/identity"}},
 	{"internal/auth", []string{"events", "commands", "commands/secret"}},
 	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "internal/auth"}},
@@ -85,7 +92,7 @@ var mayImport = []struct {
 	{"internal/server", []string{"*", "*/*"}},
 	// The bench stands outside of the node and measures its parts.
 	{"internal/bench", []string{"*", "*/*"}},
-	{"cmd/tokenledger", []string{"audit", "audit/verify", "client", "client/api", "commands", "commands/secret", "internal/server", "internal/bench", "internal/config", "internal/follower", "internal/identity", "projections"}},
+	{"cmd/tokenledger", []string{"audit", "audit/verify", "client", "client/api", "commands", "commands/secret", "internal/server", "internal/archive", "internal/backup", "internal/bench", "internal/config", "internal/doctor", "internal/follower", "internal/identity", "projections"}},
 }
 
 func TestImportsFlowOneWay(t *testing.T) {
@@ -112,7 +119,7 @@ func TestHeavyLibrariesStayInTheirRooms(t *testing.T) {
 	for library, rooms := range map[string][]string{
 		"github.com/cockroachdb/pebble/v2": {"projections", "projections/*", "audit/index"},
 		"filippo.io/torchwood":             {"audit", "audit/*"},
-		"github.com/nats-io/":              {"internal/eventstore", "internal/natsserver", "internal/server", "internal/bench", "client"},
+		"github.com/nats-io/":              {"internal/eventstore", "internal/natsserver", "internal/server", "internal/bench", "internal/archive/archivetest", "client"},
 		"github.com/alecthomas/kong":       {"cmd/tokenledger", "internal/config"},
 		"github.com/vbauerster/mpb/v8":     {"cmd/tokenledger"},
 		"github.com/prometheus/":           {"internal/telemetry"},

@@ -19,6 +19,9 @@ type commandLine struct {
 	Validate   validateCmd   `cmd:"" help:"Check the token that comes on standard input."`
 	Audit      auditCmd      `cmd:"" help:"The audit log: evidence of every event."`
 	Projection projectionCmd `cmd:"" help:"The read side of a node."`
+	Backup     backupCmd     `cmd:"" help:"Copy a node's audit log and keys, also while it runs."`
+	Restore    restoreCmd    `cmd:"" help:"Make a data directory from a backup."`
+	Doctor     doctorCmd     `cmd:"" help:"What is wrong with a stopped node, and the mend."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine: each figure beside its floor."`
 	Version    versionCmd    `cmd:"" help:"What build this is."`
 }

@@ -13,6 +13,9 @@
 //     on the stream until its time ran out.
 //   - [Store.Follow] gives every event, in the order of the stream, each once.
 //     A sequence that is missing ends it with a [GapError]; it skips nothing.
+//   - An event's time of arrival is the broker's. On a stream that was made anew from
+//     an archive, it is the one that the archive has, for what was restored and for
+//     nothing else; restored.go tells how. [Store.Follow] and [Store.Get] agree.
 //
 // What is not:
 //
@@ -24,7 +27,10 @@
 //     say nothing. Whoever depends on the stream keeps evidence of what it
 //     has seen, and compares.
 //   - Who may delete the stream or change it is a matter of the server's
-//     permissions.
+//     permissions. Whoever may change its configuration can also say that it was
+//     restored, and so choose times of arrival.
+//
+// [Store.Examine] reads what can be read of a stream that is damaged.
 //
 // How callers share the cost of syncing is told in committer.go.
 package eventstore

@@ -77,6 +77,9 @@ type follower struct {
 	decoded *handoff[events.Recorded]
 	seen    atomic.Uint64 // the last sequence that arrived
 	created time.Time     // of the stream; readOn's goroutine only
+	// restored is the last sequence of the restored run. It is set before the first
+	// reading begins.
+	restored uint64
 
 	// Of the goroutine that a reading delivers on; one reading follows another.
 	decoder events.Decoder
@@ -96,7 +99,7 @@ func (f *follower) decode(d delivery) (more bool, err error) {
 	}
 	f.chunk = append(f.chunk, events.Recorded{
 		Seq:      d.seq,
-		Received: time.Unix(0, d.received).UTC(),
+		Received: receivedAt(d.seq, d.msg.Header, time.Unix(0, d.received), f.restored),
 		Subject:  d.msg.Subject,
 		Raw:      d.msg.Data,
 		Event:    e,
@@ -237,7 +240,9 @@ func (f *follower) checkEnd(ctx context.Context) error {
 	case !f.created.IsZero() && !st.Created.Equal(f.created):
 		return ErrReplaced
 	}
-	f.created = st.Created
+	if f.created.IsZero() {
+		f.created, f.restored = st.Created, st.Restored
+	}
 	if st.Last == seen {
 		return nil
 	}

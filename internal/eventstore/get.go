@@ -24,46 +24,48 @@ func (s *Store) Get(ctx context.Context, seq uint64) (events.Recorded, error) {
 }
 
 func (s *Store) get(ctx context.Context, seq uint64) (events.Recorded, error) {
+	m, err := s.message(ctx, seq)
+	if err != nil {
+		return events.Recorded{}, err
+	}
+	e, err := m.Event(new(events.Decoder))
+	if err != nil {
+		return events.Recorded{}, err
+	}
+	return events.Recorded{Seq: seq, Received: m.Received, Subject: m.Subject, Raw: m.Raw, Event: e}, nil
+}
+
+// message reads what lies at a sequence, event or not.
+func (s *Store) message(ctx context.Context, seq uint64) (Stored, error) {
 	if seq == 0 {
-		return events.Recorded{}, ErrNotFound
+		return Stored{}, ErrNotFound
 	}
 	request := fmt.Appendf(nil, `{"seq":%d}`, seq)
 	msg, err := s.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+Stream, request)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		// Direct access may be off; the leader also says so if there is no stream.
-		return s.getFromLeader(ctx, seq)
+		return s.messageFromLeader(ctx, seq)
 	case err != nil:
-		return events.Recorded{}, classify(err)
+		return Stored{}, classify(err)
 	}
 	switch status := msg.Header.Get("Status"); status {
 	case "":
 	case "404":
 		// A replica answers, which may lag behind the leader.
-		return s.getFromLeader(ctx, seq)
+		return s.messageFromLeader(ctx, seq)
 	default:
-		return events.Recorded{}, unavailable(fmt.Errorf("the server answers %s %s", status, msg.Header.Get("Description")))
+		return Stored{}, unavailable(fmt.Errorf("the server answers %s %s", status, msg.Header.Get("Description")))
 	}
 	got, err := strconv.ParseUint(msg.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil || got != seq {
-		return events.Recorded{}, fmt.Errorf("the server gave event %q for %d", msg.Header.Get(jetstream.SequenceHeader), seq)
+		return Stored{}, fmt.Errorf("the server gave event %q for %d", msg.Header.Get(jetstream.SequenceHeader), seq)
 	}
 	received, err := time.Parse(time.RFC3339Nano, msg.Header.Get(jetstream.TimeStampHeaer))
 	if err != nil {
-		return events.Recorded{}, fmt.Errorf("the server gave a time that is none: %w", err)
+		return Stored{}, fmt.Errorf("the server gave a time that is none: %w", err)
 	}
-	return recorded(seq, received, msg.Header.Get(jetstream.SubjectHeader), msg.Data)
-}
-
-func recorded(seq uint64, received time.Time, subject string, raw []byte) (events.Recorded, error) {
-	e, err := events.Decode(raw)
-	if err == nil {
-		err = checkSubject(subject, e)
-	}
-	if err != nil {
-		return events.Recorded{}, &DecodeError{Seq: seq, Err: err}
-	}
-	return events.Recorded{Seq: seq, Received: received.UTC(), Subject: subject, Raw: raw, Event: e}, nil
+	return s.stored(ctx, seq, msg.Header, received, msg.Header.Get(jetstream.SubjectHeader), msg.Data)
 }
 
 // checkSubject refuses an event that lies on another's subject: who may publish for one
@@ -75,12 +77,31 @@ func checkSubject(subject string, e events.Event) error {
 	return nil
 }
 
-func (s *Store) getFromLeader(ctx context.Context, seq uint64) (events.Recorded, error) {
+func (s *Store) messageFromLeader(ctx context.Context, seq uint64) (Stored, error) {
 	m, err := s.leaderMessage(ctx, fmt.Appendf(nil, `{"seq":%d}`, seq))
 	if err != nil {
-		return events.Recorded{}, err
+		return Stored{}, err
 	}
-	return recorded(m.Seq, m.Time, m.Subject, m.Data)
+	var h nats.Header
+	if len(m.Headers) > 0 {
+		if h, err = nats.DecodeHeadersMsg(m.Headers); err != nil {
+			return Stored{}, fmt.Errorf("read the headers of event %d: %w", seq, err)
+		}
+	}
+	return s.stored(ctx, m.Seq, h, m.Time, m.Subject, m.Data)
+}
+
+// stored puts a message together. Only one that bears the header needs to know how far
+// the stream was restored.
+func (s *Store) stored(ctx context.Context, seq uint64, h nats.Header, received time.Time, subject string, raw []byte) (Stored, error) {
+	var restored uint64
+	if h.Get(ReceivedHeader) != "" {
+		var err error
+		if restored, err = s.restoredLast(ctx); err != nil {
+			return Stored{}, err
+		}
+	}
+	return Stored{seq, receivedAt(seq, h, received, restored), subject, raw}, nil
 }
 
 // nextFrom gives the first sequence from seq on that the leader has.
@@ -93,6 +114,7 @@ func (s *Store) nextFrom(ctx context.Context, seq uint64) (uint64, error) {
 type storedMessage struct {
 	Subject string    `json:"subject"`
 	Seq     uint64    `json:"seq"`
+	Headers []byte    `json:"hdrs"`
 	Data    []byte    `json:"data"`
 	Time    time.Time `json:"time"`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,6 +41,7 @@ type Store struct {
 	logger   *slog.Logger
 	replicas int
 	commits  *committer
+	restored atomic.Pointer[uint64] // last sequence of the restored run, as last heard
 }
 
 // Open prepares the use of a stream. It asks the server nothing. Close ends what
@@ -90,6 +92,9 @@ type State struct {
 	Deleted int
 	// Created is when the stream was made. Another time is another stream.
 	Created time.Time
+	// Restored is the last sequence of what was restored from an archive; 0 if
+	// nothing was.
+	Restored uint64
 }
 
 // State asks the stream's leader, now. Errors: ErrNoStream, ErrUnavailable.
@@ -107,10 +112,14 @@ func (s *Store) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	return stream.CachedInfo(), nil
+	info := stream.CachedInfo()
+	restored, _ := restoredOf(info.Config)
+	s.restored.Store(&restored)
+	return info, nil
 }
 
 func stateOf(info *jetstream.StreamInfo) State {
 	st := info.State
-	return State{First: st.FirstSeq, Last: st.LastSeq, Messages: st.Msgs, Deleted: st.NumDeleted, Created: info.Created}
+	restored, _ := restoredOf(info.Config)
+	return State{First: st.FirstSeq, Last: st.LastSeq, Messages: st.Msgs, Deleted: st.NumDeleted, Created: info.Created, Restored: restored}
 }

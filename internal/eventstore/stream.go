@@ -111,7 +111,10 @@ func (s *Store) ensureOnce(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return info, checkStream(info.Config)
+	if err := checkStream(info.Config); err != nil {
+		return info, err
+	}
+	return info, checkRestored(info)
 }
 
 // checkStream reports what in the configuration of a stream that exists breaks
@@ -150,4 +153,17 @@ func checkStream(c jetstream.StreamConfig) error {
 		return &StreamConfigError{Problems: problems}
 	}
 	return nil
+}
+
+// Check is Ensure without its making: it reports whether the stream that exists is fit
+// for a ledger. Errors: a [*StreamConfigError], [ErrNoStream], ErrUnavailable.
+func (s *Store) Check(ctx context.Context) error {
+	info, err := s.info(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkStream(info.Config); err != nil {
+		return err
+	}
+	return checkRestored(info)
 }

@@ -73,9 +73,21 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("%s is missing, and %s shows that there was one: put it back from a backup; a node that makes a new one is another node, with another signing key (nothing was changed)", e.Path, e.Found)
 }
 
+// RestoringDir is where, in a data directory, a restore puts its parts together before it
+// moves them to their places; identity.json comes last.
+const RestoringDir = ".restoring"
+
+// RestoringError says that the data directory is being restored, or that its restore did
+// not come to its end. Nothing was changed.
+type RestoringError struct{ Dir string }
+
+func (e *RestoringError) Error() string {
+	return fmt.Sprintf("the data directory %s is being restored from a backup, or that was interrupted before its end: run tokenledger restore again (nothing was changed)", e.Dir)
+}
+
 // Open reads the identity in dir, which is keys/ of a data directory, or makes one if
-// the data directory is a new one. Errors: [*NewerError], [*LostError], those of the
-// file system.
+// the data directory is a new one. Errors: [*NewerError], [*LostError], a
+// [*RestoringError], those of the file system.
 func Open(dir string) (*Identity, error) {
 	identity, signing := filepath.Join(dir, identityFile), filepath.Join(dir, signingFile)
 	id, err := read(dir)
@@ -91,6 +103,9 @@ func Open(dir string) (*Identity, error) {
 	// A signing key by itself is what a crash in create leaves; with anything of a
 	// ledger beside it, the identity was lost.
 	data := filepath.Dir(dir)
+	if _, err := os.Lstat(filepath.Join(data, RestoringDir)); err == nil {
+		return nil, &RestoringError{data}
+	}
 	for _, found := range []string{filepath.Join(dir, evidenceFile), filepath.Join(data, "audit"), filepath.Join(data, "journal"), filepath.Join(data, "projections"), filepath.Join(data, "stream")} {
 		if _, err := os.Stat(found); err == nil {
 			return nil, &LostError{identity, found}

@@ -114,7 +114,11 @@ func keepTree(from, to string) error {
 		target := filepath.Join(to, rest)
 		switch {
 		case d.IsDir():
-			return os.Mkdir(target, 0o700)
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			return os.Mkdir(target, info.Mode().Perm())
 		case d.Type().IsRegular():
 			return keepFile(path, target)
 		}
@@ -146,7 +150,11 @@ func keepFile(path, target string) (err error) {
 			}
 		}
 	}
-	out, err := os.OpenFile(target, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(target, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm())
 	if err != nil {
 		return err
 	}

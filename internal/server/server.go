@@ -267,6 +267,9 @@ func (s *Server) follow(ctx context.Context) error {
 	if err := s.follower.Check(ctx); err != nil {
 		return err
 	}
+	if err := s.checkRestored(); err != nil {
+		return err
+	}
 	compared, err := s.follower.CompareFor(ctx, compareFor)
 	if err != nil {
 		return err
@@ -283,6 +286,9 @@ func (s *Server) follow(ctx context.Context) error {
 		s.cfg.Logger.Info("catching up", "events", s.follower.Last()-from, "of_them_from_the_audit_log", max(s.audit.Size(), from)-from)
 	}
 	if err := s.follower.Ready(ctx); err != nil {
+		return err
+	}
+	if err := s.replayed(ctx); err != nil {
 		return err
 	}
 	return s.joinLedger()
