@@ -120,6 +120,11 @@ func (l *Log) Appended() uint64 {
 func (l *Log) Append(batch []events.Recorded) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer func() {
+		if len(l.pending.ends) > 0 {
+			l.rouse() // also for what came before an event that was refused
+		}
+	}()
 	for _, r := range batch {
 		if r.Seq <= l.appended {
 			continue
@@ -144,9 +149,6 @@ func (l *Log) Append(batch []events.Recorded) error {
 		l.pending.lines = append(lines, '\n')
 		l.pending.ends = append(l.pending.ends, len(l.pending.lines))
 		l.appended = r.Seq
-	}
-	if len(l.pending.ends) > 0 {
-		l.rouse()
 	}
 	return nil
 }

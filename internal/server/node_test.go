@@ -47,14 +47,14 @@ type node struct {
 	cmd       *exec.Cmd
 	url, nats string
 	token     string
-	log       *bytes.Buffer
+	log       *nodeLog
 	exited    chan error
 }
 
 func newNode(t *testing.T, args ...string) *node {
 	t.Helper()
 	dir := t.TempDir()
-	n := &node{t: t, dir: dir, data: filepath.Join(dir, "data"), args: args, log: new(bytes.Buffer)}
+	n := &node{t: t, dir: dir, data: filepath.Join(dir, "data"), args: args, log: new(nodeLog)}
 	t.Cleanup(func() {
 		if n.cmd != nil {
 			_ = n.cmd.Process.Kill()
@@ -65,6 +65,32 @@ func newNode(t *testing.T, args ...string) *node {
 		}
 	})
 	return n
+}
+
+// nodeLog is what the process has written, to be read while it runs.
+type nodeLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *nodeLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *nodeLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func (l *nodeLog) Len() int { return len(l.String()) }
+
+func (l *nodeLog) Reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b.Reset()
 }
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
