@@ -66,7 +66,7 @@ var mayImport = []struct {
 	// The index is rows and a position in a store that survives a crash and a full
 	// disk: a projection of the log, in a store of its own.
 	{"audit/index", []string{"events", "audit", "audit/layout", "projections"}},
-	{"audit/questions", []string{"events", "audit", "audit/index", "projections", "projections/tokens"}},
+	{"audit/questions", []string{"events", "audit", "audit/layout", "audit/index", "projections/tokens"}},
 	{"projections", []string{"events"}},
 	{"projections/*", []string{"events", "projections"}},
 	{"client/api", nil},
