@@ -63,8 +63,10 @@ var mayImport = []struct {
 	{"audit", []string{"events", "audit/layout"}},
 	// The verifier shares the formats with the writer, and no code.
 	{"audit/verify", []string{"audit/layout"}},
-	{"audit/index", []string{"events", "audit", "audit/layout"}},
-	{"audit/questions", []string{"events", "audit", "audit/index", "projections/tokens"}},
+	// The index is rows and a position in a store that survives a crash and a full
+	// disk: a projection of the log, in a store of its own.
+	{"audit/index", []string{"events", "audit", "audit/layout", "projections"}},
+	{"audit/questions", []string{"events", "audit", "audit/layout", "audit/index", "projections/tokens"}},
 	{"projections", []string{"events"}},
 	{"projections/*", []string{"events", "projections"}},
 	{"client/api", nil},

@@ -15,6 +15,7 @@ import (
 // a reference, and Close waits for the references; and once it has failed it
 // answers nothing more.
 type store struct {
+	cfg    Config
 	dir    string
 	logger *slog.Logger
 	db     *pebble.DB
@@ -32,18 +33,20 @@ const closing = 1 << 40
 
 // openStore opens the database in dir, and makes it if it does not exist. It writes
 // nothing into a database that is newer than the code or foreign to it.
-func openStore(fs vfs.FS, dir string, logger *slog.Logger, ps []Projection) (*store, error) {
-	s := &store{dir: dir, logger: logger, failed: make(chan struct{}), drained: make(chan struct{}, 1)}
-	cfs := newCrashFS(fs, s.fail)
+func openStore(cfg Config, ps []Projection) (*store, error) {
+	dir := cfg.Dir
+	s := &store{cfg: cfg, dir: dir, logger: cfg.Logger, failed: make(chan struct{}), drained: make(chan struct{}, 1)}
+	cfs := newCrashFS(cfg.FS, s.fail)
 
 	if err := cfs.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open projections store in %s: %w", dir, err)
 	}
 	// Opening writes what the log holds to a file. Where the disk is too full for that,
 	// Pebble fails in ways of its own: it tries for ever, or panics on a goroutine.
-	if usage, err := cfs.GetDiskUsage(dir); err == nil && usage.AvailBytes < memTableSize {
+	_, needed := cfg.sizes()
+	if usage, err := cfs.GetDiskUsage(dir); err == nil && usage.AvailBytes < uint64(needed) {
 		return nil, fmt.Errorf("open projections store in %s: %w: %d MB are left on the device and %d are needed to start; make room (nothing was changed)",
-			dir, syscall.ENOSPC, usage.AvailBytes/1e6, memTableSize/1_000_000)
+			dir, syscall.ENOSPC, usage.AvailBytes/1e6, needed/1_000_000)
 	}
 	desc, err := pebble.Peek(dir, cfs)
 	if err != nil {
