@@ -80,8 +80,8 @@ var mayImport = []struct {
 	{"internal/usage", []string{"events", "commands"}},
 	{"internal/follower", []string{"events", "audit", "commands", "projections", "internal/eventstore", "internal/identity"}},
 	{"internal/auth", []string{"events", "commands", "commands/secret"}},
-	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "internal/auth"}},
-	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "internal/auth", "internal/ledger", "client/api"}},
+	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "audit", "audit/index", "audit/questions", "internal/auth"}},
+	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit/questions", "internal/auth", "internal/ledger", "client/api"}},
 	// The composition root knows everything.
 	{"internal/server", []string{"*", "*/*"}},
 	// The bench stands outside of the node and measures its parts.
