@@ -86,7 +86,7 @@ var mayImport = []struct {
 	{"internal/server", []string{"*", "*/*"}},
 	// The bench stands outside of the node and measures its parts.
 	{"internal/bench", []string{"*", "*/*"}},
-	{"cmd/tokenledger", []string{"client", "client/api", "commands", "commands/secret", "internal/server", "internal/bench", "internal/config", "internal/follower", "internal/identity", "projections"}},
+	{"cmd/tokenledger", []string{"audit", "audit/verify", "client", "client/api", "commands", "commands/secret", "internal/server", "internal/bench", "internal/config", "internal/follower", "internal/identity", "projections"}},
 }
 
 func TestImportsFlowOneWay(t *testing.T) {
@@ -115,6 +115,7 @@ func TestHeavyLibrariesStayInTheirRooms(t *testing.T) {
 		"filippo.io/torchwood":             {"audit", "audit/*"},
 		"github.com/nats-io/":              {"internal/eventstore", "internal/natsserver", "internal/server", "internal/bench", "client"},
 		"github.com/alecthomas/kong":       {"cmd/tokenledger", "internal/config"},
+		"github.com/vbauerster/mpb/v8":     {"cmd/tokenledger"},
 		"github.com/prometheus/":           {"internal/telemetry"},
 		"github.com/danielgtaylor/huma/v2": {"internal/httpapi"},
 	} {

@@ -17,6 +17,7 @@ type commandLine struct {
 	Serve      serveCmd      `cmd:"" help:"Run a node."`
 	Token      tokenCmd      `cmd:"" help:"Generate, find, change and end tokens."`
 	Validate   validateCmd   `cmd:"" help:"Check the token that comes on standard input."`
+	Audit      auditCmd      `cmd:"" help:"The audit log: evidence of every event."`
 	Projection projectionCmd `cmd:"" help:"The read side of a node."`
 	Bench      benchCmd      `cmd:"" help:"Measure this machine: each figure beside its floor."`
 	Version    versionCmd    `cmd:"" help:"What build this is."`

@@ -69,6 +69,9 @@ func exitCode(err error) int {
 		}
 		return exitFailed
 	}
+	if code, ok := auditExitCode(err); ok {
+		return code
+	}
 	if _, ok := errors.AsType[*client.UnreachableError](err); ok && !errors.Is(err, context.Canceled) {
 		return exitUnavailable
 	}
@@ -129,6 +132,9 @@ func (m *Main) report(err error) {
 		if hint := e.Hint(); hint != "" {
 			more = append(more, "hint: "+hint)
 		}
+	}
+	if hint := auditHint(err); hint != "" {
+		more = append(more, "hint: "+hint)
 	}
 	for i, line := range strings.Split(text, "\n") {
 		if i == 0 {

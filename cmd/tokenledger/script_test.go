@@ -29,11 +29,15 @@ func TestScripts(t *testing.T) {
 			env.Setenv("TOKENLEDGER_TOKEN", "")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"await":  awaitFile,
-			"setenv": setenv,
-		},
+		Cmds: scriptCommands(),
 	})
+}
+
+// scriptCommands are the commands of scripts beside testscript's own.
+func scriptCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
+	all := auditCommands()
+	all["await"], all["setenv"] = awaitFile, setenv
+	return all
 }
 
 // awaitFile is await FILE, which waits until the file exists.

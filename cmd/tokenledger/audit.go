@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/tokenledger/tokenledger/audit"
+	"github.com/tokenledger/tokenledger/audit/verify"
+)
+
+// auditCmd is the verbs that concern the audit log.
+type auditCmd struct {
+	Verify      auditVerifyCmd      `cmd:"" help:"Look whether an audit log is what its key has signed."`
+	ExportTiles auditExportTilesCmd `cmd:"" help:"Write the log as a static directory that anybody can verify."`
+}
+
+// Help implements kong.HelpProvider.
+func (auditCmd) Help() string {
+	return `Example:
+
+    tokenledger audit verify --data /var/lib/tokenledger`
+}
+
+// auditExitCode maps the errors of the audit log's packages.
+func auditExitCode(err error) (code int, ok bool) {
+	if _, ok := errors.AsType[*verify.Error](err); ok {
+		return exitVerification, true
+	}
+	if _, ok := errors.AsType[*audit.CorruptError](err); ok {
+		return exitVerification, true
+	}
+	if _, ok := errors.AsType[*verify.UnreachableError](err); ok {
+		return exitUnavailable, true
+	}
+	if e, ok := errors.AsType[*verify.StatusError](err); ok {
+		switch e.Status {
+		case http.StatusUnauthorized, http.StatusForbidden:
+			return exitDenied, true
+		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			return exitUnavailable, true
+		}
+		return exitFailed, true
+	}
+	return 0, false
+}
+
+// auditHint says what to do about an error of the audit log's packages, "" if that is
+// another error, or nothing.
+func auditHint(err error) string {
+	if e, ok := errors.AsType[*verify.Error](err); ok {
+		return e.Hint
+	}
+	if _, ok := errors.AsType[*verify.UnreachableError](err); ok {
+		return "is the server running, and does the URL name the directory that the checkpoint is in?"
+	}
+	if e, ok := errors.AsType[*verify.StatusError](err); ok {
+		switch e.Status {
+		case http.StatusUnauthorized:
+			return "your token goes to the node that TOKENLEDGER_URL or --url names, and nowhere else; if this is that node, look at TOKENLEDGER_TOKEN or --token-file"
+		case http.StatusForbidden:
+			return "a node wants a token that holds ledger:audit:read"
+		}
+	}
+	return ""
+}
