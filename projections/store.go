@@ -1,8 +1,10 @@
 package projections
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"syscall"
@@ -53,6 +55,9 @@ func openStore(cfg Config, ps []Projection) (*store, error) {
 		return nil, fmt.Errorf("open projections store in %s: %w", dir, err)
 	}
 	if desc.Exists {
+		if foreignOptions(cfs, desc.OptionsFilename) {
+			return nil, &ForeignError{Dir: dir}
+		}
 		if err := s.inspect(cfs, ps); err != nil {
 			return nil, err
 		}
@@ -62,6 +67,21 @@ func openStore(cfg Config, ps []Projection) (*store, error) {
 	}
 	cfs.armed.Store(true)
 	return s, nil
+}
+
+// foreignOptions reports whether the options that a database was last opened with are
+// those of something else. Pebble would say so in words of its own.
+func foreignOptions(fs vfs.FS, name string) bool {
+	if name == "" {
+		return false
+	}
+	f, err := fs.Open(name)
+	if err != nil {
+		return false // opening the database says why
+	}
+	defer f.Close()
+	options, err := io.ReadAll(f)
+	return err == nil && bytes.Contains(options, []byte("\n  merger=")) && !bytes.Contains(options, []byte("\n  merger="+mergerName+"\n"))
 }
 
 // inspect opens the database for reading only and refuses it if it is not for this

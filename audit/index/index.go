@@ -157,7 +157,6 @@ func (x *Index) end(err error) error {
 		if x.err == nil {
 			x.err = err
 		}
-		x.tail = nil
 	})
 	return x.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -41,7 +42,7 @@ func (f *follower) openStore() error {
 		CacheBytes: cacheBytes, MemTableBytes: memTableBytes, Background: true,
 	}, &f.writer)
 	if err != nil {
-		if unreadable(err) {
+		if f.unreadable(err) {
 			return &uselessError{err}
 		}
 		return err
@@ -54,13 +55,19 @@ func (f *follower) openStore() error {
 }
 
 // unreadable reports whether a store that could not be opened never will be by this
-// build. A full disk, another process on it, or a folder that may not be read, are no
-// reason to delete anything; nor is a database that is something else.
-func unreadable(err error) bool {
-	if _, newer := errors.AsType[*projections.NewerError](err); newer {
-		return true
+// build. A full or failing disk, another process on it, or a folder that may not be
+// read, are no reason to delete anything; nor is a database that is something else.
+func (f *follower) unreadable(err error) bool {
+	if errors.Is(err, fs.ErrNotExist) {
+		return true // one of its files
 	}
-	return pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist)
+	_, system := errors.AsType[syscall.Errno](err)
+	_, foreign := errors.AsType[*projections.ForeignError](err)
+	if system || foreign || errors.Is(err, fs.ErrPermission) {
+		return false
+	}
+	lock, err := pebble.LockDirectory(f.cfg.Dir, f.cfg.FS)
+	return err == nil && lock.Close() == nil
 }
 
 // judge reports whether the store was made of this log.

@@ -33,13 +33,15 @@ func (a *Asker) AsOf(ctx context.Context, q AsOfQuery) (AsOf, error) {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
-		if len(page.Tokens) == limit || rows == a.bounds.rows || folds == a.bounds.folds {
+		is, sure := j.glance(g)
+		none := sure && !is
+		if rows == a.bounds.rows || !none && (len(page.Tokens) == limit || folds == a.bounds.folds) {
 			page.Next = j.question().cursor(append(appendMoment(nil, m.seq, m.clock), after[:]...))
 			return false, nil
 		}
 		rows++
 		after = g.ID
-		if is, sure := j.glance(g); sure && !is {
+		if none {
 			return true, nil
 		}
 		folds++

@@ -153,11 +153,13 @@ func (d *differ) event(ctx context.Context, page *Diff, r events.Recorded) (bool
 // change gives what became of a token, and the first event that bears on it.
 func (d *differ) change(ctx context.Context, id ulid.ULID) (c Change, first uint64, err error) {
 	p := past{Token: tokens.Token{ID: id}}
-	before, was := AsOfToken{}, false
+	var before AsOfToken
+	was, begun := false, false
 	err = d.a.history(ctx, &d.decoder, id, d.to.seq, func(r events.Recorded) error {
 		if r.Seq > d.from.seq {
-			if first == 0 {
+			if !begun {
 				before, was = p.at(d.from)
+				begun = true
 			}
 			if ids, n := changed(&r); d.q.has(r.Event.Tenant) && (n > 0 && ids[0] == id || n > 1 && ids[1] == id) {
 				if first == 0 {
