@@ -55,6 +55,9 @@ func (c *auditAsOfCmd) Run(ctx context.Context, m *Main) error {
 	}
 	for n := 0; ; {
 		page, err := cl.AsOf(ctx, req)
+		if c.fewer(err, &req.Limit) {
+			continue
+		}
 		if err != nil {
 			return doing("cannot show the tokens of that time", err)
 		}

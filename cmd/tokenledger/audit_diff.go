@@ -38,9 +38,12 @@ func (c *auditDiffCmd) Run(ctx context.Context, m *Main) error {
 	}
 	defer cl.Close()
 	now := time.Now()
-	req := api.DiffRequest{From: c.From.text(now), To: c.To.text(now), Tenant: c.Tenant, Proof: c.Proof}
+	req := api.DiffRequest{From: c.From.text(now), To: c.To.text(now), Tenant: c.Tenant, Limit: 100, Proof: c.Proof}
 	for n := 0; ; {
 		page, err := cl.Diff(ctx, req)
+		if c.fewer(err, &req.Limit) {
+			continue
+		}
 		if err != nil {
 			return doing("cannot show what has changed", err)
 		}

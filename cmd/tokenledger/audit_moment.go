@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/tokenledger/tokenledger/client"
 	"github.com/tokenledger/tokenledger/client/api"
 )
 
@@ -59,6 +60,17 @@ func showMoment(m api.Moment) string {
 // proving is the flag of the questions whose rows can be proven.
 type proving struct {
 	Proof bool `help:"With --json: add to each row the proofs that the log has its events."`
+}
+
+// fewer reports that a page would have had too many proofs, and makes the next one
+// shorter.
+func (p *proving) fewer(err error, limit *int) bool {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok || e.Problem.Code != "too_many_proofs" || *limit == 1 {
+		return false
+	}
+	*limit = max(1, *limit/4)
+	return true
 }
 
 // check refuses proofs in a table.

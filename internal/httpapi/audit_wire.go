@@ -18,13 +18,14 @@ func auditRows(evs []events.Recorded, proofs ledger.Proofs) []api.AuditEvent {
 	return rows
 }
 
-// proofsOf gives the proofs of sequences, none if none were asked for.
+// proofsOf gives the proofs of sequences; none if there is not one of each.
 func proofsOf(proofs ledger.Proofs, seqs ...uint64) (texts []string) {
-	if proofs == nil {
-		return nil
-	}
 	for _, seq := range seqs {
-		texts = append(texts, proofs[seq])
+		text, ok := proofs[seq]
+		if !ok {
+			return nil
+		}
+		texts = append(texts, text)
 	}
 	return texts
 }

@@ -147,11 +147,15 @@ func (l *Ledger) traceName(ctx context.Context, scope questions.Scope, name stri
 		Detail: "several tokens have this name", Hint: "trace one of them by its id; " + some}
 }
 
-// sequences are those that the story names.
+// sequences are those that the story names. Of a token that was presented from thousands
+// of addresses, the first of these are proven, and not none at all.
 func (s *Story) sequences() []uint64 {
 	seqs := append([]uint64(nil), s.Token.Seqs...)
 	seqs = sequences(sequences(sequences(seqs, s.Changes), s.Besides), s.AfterEnd)
 	for i := range s.Addresses {
+		if len(seqs)+2 > maxProofs {
+			break
+		}
 		seqs = append(seqs, s.Addresses[i].FirstSeq, s.Addresses[i].LastSeq)
 	}
 	return seqs
