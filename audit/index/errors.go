@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/projections"
 )
 
@@ -19,6 +20,10 @@ type UnavailableError struct {
 }
 
 func (e *UnavailableError) Error() string {
+	if _, ok := errors.AsType[*audit.CorruptError](e.Err); ok {
+		// To build it anew would lead to the same place.
+		return fmt.Sprintf("the index over the audit log is not available, because the log itself was altered or damaged: %v; verify the log", e.Err)
+	}
 	return fmt.Sprintf("the index over the audit log is not available: %v; nothing is lost: see to the disk, stop the node, delete the folder %s to have it built anew, and start the node again", e.Err, e.Dir)
 }
 

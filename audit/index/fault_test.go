@@ -309,3 +309,25 @@ func TestWaitsEndWithTheirContext(t *testing.T) {
 		t.Errorf("LastBefore gives %v", err)
 	}
 }
+
+// broken is a log that has lost an entry.
+type broken struct{ index.Log }
+
+func (b broken) Leaves(first, last uint64, each func(uint64, []byte) error) error {
+	return b.Log.Leaves(first, last, func(seq uint64, leaf []byte) error {
+		if seq == 13 {
+			leaf = []byte("{}")
+		}
+		return each(seq, leaf)
+	})
+}
+
+// An index that left out what it cannot read would hide it.
+func TestAnAlteredLogEndsTheIndex(t *testing.T) {
+	log, _ := testLog(t, 20)
+	x := run(t, index.Config{FS: memory(), Log: broken{log}, Block: 10})
+	var un *index.UnavailableError
+	if err := <-x.done; !errors.As(err, &un) || !strings.Contains(err.Error(), "sequence 13") || strings.Contains(err.Error(), "delete") {
+		t.Errorf("Run gives %v", err)
+	}
+}

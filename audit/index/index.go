@@ -28,7 +28,7 @@ type Log interface {
 // side, so a small cache does.
 const (
 	cacheBytes    = 8 << 20
-	memTableBytes = 2 << 20
+	memTableBytes = 4 << 20
 )
 
 const (

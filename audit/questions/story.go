@@ -148,7 +148,7 @@ func (a *Asker) besides(ctx context.Context, scope Scope, t *teller) error {
 		return nil // the ledger made it of itself
 	}
 	q := index.Query{Tenant: scope.Tenant, AllTenants: scope.AllTenants, Actor: t.maker.String(), Kinds: changeKinds(), To: t.Seq}
-	_, done, err := a.scan(ctx, q, 0, maxBesides+maxChanges, a.bounds.reads, func(r events.Recorded) (bool, error) {
+	_, done, err := a.scan(ctx, q, 0, 2*maxBesides, a.bounds.reads, func(r events.Recorded) (bool, error) {
 		about := events.AboutOf(r.Event.Data)
 		if about == nil || about.Actor.TokenID != t.maker || about.TokenID == t.Token.ID {
 			return true, nil
