@@ -39,10 +39,10 @@ func TestABrokenIndexLeavesTheNodeRunning(t *testing.T) {
 		t.Error(err)
 	}
 	n.must(200, "GET", "/readyz", "", "")
+	n.stop()
 	if !strings.Contains(n.log.String(), "the index over the audit log has stopped") {
 		t.Error("the node's log does not say so")
 	}
-	n.stop()
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
