@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -116,13 +117,14 @@ type judge struct {
 // index of today's owners is of no help.
 func (j *judge) region() tokens.Region {
 	if j.AllTenants {
-		return tokens.Region{AllTenants: true}
+		return tokens.Region{AllTenants: true, Then: j.seq}
 	}
-	return tokens.Region{Tenant: j.Tenant, Site: j.Site}
+	return tokens.Region{Tenant: j.Tenant, Site: j.Site, Then: j.seq}
 }
 
 // glance judges a token by its record of today, which is enough (sure) where the record
-// was not changed since, or has something that never changes and decides.
+// was not changed since, or not before, or has something that never changes and decides.
+// Where it is, and is is true, g has the status of the moment.
 func (j *judge) glance(g *tokens.Glance) (is, sure bool) {
 	switch {
 	case g.CreatedSeq > j.seq,
@@ -131,6 +133,9 @@ func (j *judge) glance(g *tokens.Glance) (is, sure bool) {
 		return false, true
 	case g.Seq <= j.seq:
 		return (j.Owner == "" || g.Owner == j.Owner) && (j.Status == "" || g.Status(j.clock) == j.Status), true
+	case g.AsGenerated && j.Owner == "":
+		g.RevokedAt, g.Suspended = time.Time{}, false
+		return j.Status == "" || g.Status(j.clock) == j.Status, true
 	case j.Status == "" || j.Status == tokens.StatusRevoked:
 		return false, false
 	}

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -26,6 +27,11 @@ type Glance struct {
 	// CreatedSeq is the sequence of the generated event, Seq the last event that
 	// changed the record.
 	CreatedSeq, Seq uint64
+	// AsGenerated says that up to [Region.Then] the token had no events but the
+	// generated one and uses, though it has been changed since: it was neither revoked
+	// nor suspended, and its owner was the first one, which the record need not have
+	// any more.
+	AsGenerated bool
 
 	scopes string // as the row has them
 }
@@ -97,6 +103,8 @@ type Region struct {
 	Site string
 	// From and To bound the ids, both included. To may be zero: there is no bound.
 	From, To ulid.ULID
+	// Then, if it is not 0, is the sequence that [Glance.AsGenerated] is of.
+	Then uint64
 }
 
 // index gives what begins the keys of the index that has the region's tokens; nil
@@ -131,11 +139,16 @@ func (r *Reader) Walk(g Region, each func(*Glance) (more bool, err error)) error
 	}
 	// Opened after the index, so a token that is in the index is here too.
 	w.records, err = v.Iter([]byte{kindToken}, []byte{kindToken + 1})
-	if err == nil {
-		err = errors.Join(w.walk(), w.records.Close())
+	if err == nil && g.Then != 0 {
+		w.history, err = v.Iter([]byte{kindHistory}, []byte{kindHistory + 1})
 	}
-	if w.index != nil {
-		err = errors.Join(err, w.index.Close())
+	if err == nil {
+		err = w.walk()
+	}
+	for _, it := range []*projections.Iter{w.index, w.records, w.history} {
+		if it != nil {
+			err = errors.Join(err, it.Close())
+		}
 	}
 	return err
 }
@@ -153,11 +166,13 @@ func (g *Region) check() error {
 // walker walks along the records. It looks into the index where the next record is not
 // of the region: in a ledger of one tenant that is never.
 type walker struct {
-	region         *Region
-	records, index *projections.Iter
-	prefix, key    []byte
-	glance         Glance
-	each           func(*Glance) (bool, error)
+	region      *Region
+	index       *projections.Iter // nil where the records are it
+	records     *projections.Iter
+	history     *projections.Iter // nil where nobody asks
+	prefix, key []byte
+	glance      Glance
+	each        func(*Glance) (bool, error)
 }
 
 func (w *walker) walk() error {
@@ -183,6 +198,9 @@ func (w *walker) walk() error {
 			return err
 		}
 		if w.region.has(&w.glance) {
+			if w.glance.AsGenerated, err = w.asGenerated(); err != nil {
+				return err
+			}
 			if more, err := w.each(&w.glance); err != nil || !more {
 				return err
 			}
@@ -204,6 +222,32 @@ func (w *walker) walk() error {
 		ok = w.records.SeekGE(w.key)
 	}
 	return nil
+}
+
+// asGenerated gives [Glance.AsGenerated] of the token that the walk is at.
+func (w *walker) asGenerated() (bool, error) {
+	g, then := &w.glance, w.region.Then
+	if w.history == nil || g.Seq <= then || g.CreatedSeq > then {
+		return false, nil
+	}
+	w.key = idKey(w.key[:0], kindHistory, g.ID)
+	for ok := w.history.SeekGE(w.key); ok; ok = w.history.Next() {
+		key := w.history.Key()
+		if !bytes.HasPrefix(key, w.key) {
+			break
+		}
+		if len(key) != len(w.key)+8 {
+			return false, fmt.Errorf("%w: history of token %s", errRow, g.ID)
+		}
+		if binary.BigEndian.Uint64(key[len(w.key):]) > then {
+			break
+		}
+		value, err := w.history.Value()
+		if err != nil || len(value) == 0 {
+			return false, err // an event that is no use
+		}
+	}
+	return true, nil
 }
 
 // seekIndex gives the first id at or behind one that is in the index.

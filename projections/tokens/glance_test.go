@@ -36,6 +36,7 @@ func TestWalkGivesTheRegionsTokens(t *testing.T) {
 		if rapid.Bool().Draw(rt, "to") {
 			g.To = id(rapid.IntRange(0, 12).Draw(rt, "last"))
 		}
+		g.Then = rapid.Uint64Range(0, uint64(len(past))).Draw(rt, "then")
 		var want []tokens.Token
 		for n := range 13 {
 			tok, found, err := l.Token(id(n))
@@ -58,6 +59,13 @@ func TestWalkGivesTheRegionsTokens(t *testing.T) {
 			if got.ID != w.ID || got.Tenant != w.Tenant || got.Site != w.Site || got.Owner != w.Owner || got.Seq != w.Seq ||
 				got.CreatedSeq != w.CreatedSeq || got.Status(now) != w.Status(now) || got.HasScope("orders:write") != w.HasScope("orders:write") {
 				rt.Fatalf("%+v: %s", got, cmp.Diff(w, got))
+			}
+			changes, err := l.Changes(w.ID, g.Then)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if was := w.Seq > g.Then && w.CreatedSeq <= g.Then && len(changes) == 1; got.AsGenerated != was {
+				rt.Fatalf("%+v as of %d: had %d", got, g.Then, changes)
 			}
 			return true, nil
 		})
