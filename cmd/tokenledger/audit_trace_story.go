@@ -35,7 +35,7 @@ func tell(t api.Trace) string {
 		part("What "+maker+" changed besides", "Nothing.\n")
 	}
 	if len(t.Addresses) > 0 {
-		part(fmt.Sprintf("Where it was presented: %d times accepted, %d times refused, first %s, last %s", t.Uses, t.Rejections, when(t.FirstSeen), when(t.LastSeen)),
+		part(fmt.Sprintf("Where it was presented: %s accepted, %s refused, first %s, last %s", times(t.Uses), times(t.Rejections), when(t.FirstSeen), when(t.LastSeen)),
 			more(addressTable(t.Addresses), t.MoreAddresses))
 	} else {
 		part("Where it was presented", "Nowhere.\n")
@@ -58,11 +58,19 @@ func afterEnd(t api.Trace) string {
 			refused += n
 		}
 	}
-	warning := fmt.Sprintf("!! PRESENTED AFTER ITS REVOCATION (%s): %d times refused", when(t.Token.RevokedAt), refused)
+	warning := fmt.Sprintf("!! PRESENTED AFTER ITS REVOCATION (%s): %s refused", when(t.Token.RevokedAt), times(refused))
 	if used > 0 {
-		warning += fmt.Sprintf(", %d TIMES ACCEPTED", used)
+		warning += ", " + times(used) + " ACCEPTED"
 	}
 	return warning
+}
+
+// times gives "1 time", "2 times".
+func times(n uint64) string {
+	if n == 1 {
+		return "1 time"
+	}
+	return strconv.FormatUint(n, 10) + " times"
 }
 
 func more(rows string, cut bool) string {
