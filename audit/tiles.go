@@ -9,6 +9,9 @@ import (
 	"github.com/tokenledger/tokenledger/audit/layout"
 )
 
+// TileWidth is how many hashes, or entries, a full tile has.
+const TileWidth = layout.TileWidth
+
 // entriesLevel is how tlog and torchwood name the level of the entry bundles.
 const entriesLevel = -1
 
@@ -25,7 +28,8 @@ func (e *TileError) Error() string { return fmt.Sprintf("there is no tile %s: %s
 // entries. Its error is a [*TileError].
 func ParseTile(path string) (t tlog.Tile, entries bool, err error) {
 	t, err = torchwood.ParseTilePath(path)
-	if err != nil {
+	// The parser takes tile/data, too, which is another format's name for the entries.
+	if err != nil || torchwood.TilePath(t) != path {
 		return t, false, &TileError{path, "this is no tile's path"}
 	}
 	return t, t.L == entriesLevel, nil

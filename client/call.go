@@ -126,7 +126,7 @@ func (c *Client) request(ctx context.Context, cl call) (*http.Request, error) {
 	if body != nil {
 		req.Header.Set("Content-Type", contentType)
 	}
-	req.Header.Set("Accept", "application/json, application/x-ndjson, application/problem+json")
+	req.Header.Set("Accept", "application/json, application/x-ndjson, text/plain, application/problem+json")
 	req.Header.Set("User-Agent", c.userAgent)
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())

@@ -380,3 +380,18 @@ func TestUsesAreRecordedWithoutSecrets(t *testing.T) {
 		t.Errorf("user agent of %d bytes: %q", len(u.UserAgent), u.UserAgent)
 	}
 }
+
+func TestAQuestionIsRecordedWithoutSecretsAndWithinBounds(t *testing.T) {
+	minted := secret.Mint("tl", NewID(time.Now()))
+	for _, tc := range []struct{ name, query, want string }{
+		{"as it is", "events kind=revoked", "events kind=revoked"},
+		{"a token", "trace name=" + minted.Reveal(), "trace name=[token]"},
+		{"not UTF-8", "events site=\xff", "events site=\uFFFD"},
+		{"too long", strings.Repeat("x", maxQuery+1), strings.Repeat("x", maxQuery)},
+		{"cut within a character", strings.Repeat("x", maxQuery-1) + "é", strings.Repeat("x", maxQuery-1) + "\uFFFD"},
+	} {
+		if got := decideReadAudit(ReadAudit{Query: tc.query}).Query; got != tc.want {
+			t.Errorf("%s: %q", tc.name, got)
+		}
+	}
+}

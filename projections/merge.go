@@ -7,11 +7,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// mergerOf makes Pebble's one merger of those that the projections bring. Pebble
-// stores its name and refuses another.
+// mergerName is stored by Pebble, which refuses another.
+const mergerName = "tokenledger.projections.1"
+
+// mergerOf makes Pebble's one merger of those that the projections bring.
 func mergerOf(ps []Projection) *pebble.Merger {
 	return &pebble.Merger{
-		Name: "tokenledger.projections.1",
+		Name: mergerName,
 		Merge: func(key, value []byte) (pebble.ValueMerger, error) {
 			return &valueMerger{m: mergingOf(ps, key), acc: bytes.Clone(value)}, nil
 		},

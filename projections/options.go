@@ -9,8 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Sizes of the database, in bytes. Pebble counts its memtables into the cache, so
-// cacheSize bounds both together. In a build with cgo they are malloc's, which adds
+// Sizes of the database, in bytes, where [Config] does not choose others. Pebble
+// counts its memtables into the cache, so cacheSize bounds both together. In a build with cgo they are malloc's, which adds
 // up to as much again in fragments. Reads that must be fast are answered from the
 // projections' own caches.
 const (
@@ -25,6 +25,7 @@ const (
 const formatMajorVersion = pebble.FormatTableFormatV6
 
 func (s *store) options(fs vfs.FS, ps []Projection, readOnly bool) *pebble.Options {
+	cacheSize, memTableSize := s.cfg.sizes()
 	o := &pebble.Options{
 		FS:                          fs,
 		ReadOnly:                    readOnly,
@@ -32,7 +33,7 @@ func (s *store) options(fs vfs.FS, ps []Projection, readOnly bool) *pebble.Optio
 		Merger:                      mergerOf(ps),
 		Logger:                      pebbleLogger{s},
 		CacheSize:                   cacheSize,
-		MemTableSize:                memTableSize,
+		MemTableSize:                uint64(memTableSize),
 		MemTableStopWritesThreshold: 3,
 		// A rebuild writes faster than one core compacts. Files in L0 cost reads
 		// little with filters, a stalled rebuild costs time.
@@ -49,15 +50,21 @@ func (s *store) options(fs vfs.FS, ps []Projection, readOnly bool) *pebble.Optio
 			},
 		},
 	}
-	o.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+	compactors := 2
+	if s.cfg.Background {
+		compactors = 1
+	}
+	o.CompactionConcurrencyRange = func() (int, int) { return 1, compactors }
 	o.TargetFileSizes[0] = 8 << 20
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockSize
 		// The store is disposable and small beside the stream: time is dearer than
 		// space, for a rebuild as for a read that misses the cache.
 		o.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
-		o.Levels[i].FilterType = pebble.TableFilter
+		if !s.cfg.Background {
+			o.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+			o.Levels[i].FilterType = pebble.TableFilter
+		}
 	}
 	return o
 }

@@ -71,31 +71,34 @@ type Status struct {
 
 // Open opens the store in the folder dir, makes it if there is none, and begins to
 // sync it about once a second. A projection whose stored version is older than its
-// code starts from the first event again.
-//
-// onFatal is called at most once, from a goroutine of the runner, when the store
-// fails (see [FatalError]). It must not call [Runner.Close]; it is to begin the
-// node's orderly stop. It may be nil.
-//
-// The folder must be used by one process at a time; Pebble locks it.
+// code starts from the first event again. onFatal is [Config.OnFatal]: it is to begin
+// the node's orderly stop.
 func Open(dir string, logger *slog.Logger, onFatal func(error), ps ...Projection) (*Runner, error) {
 	return OpenOn(vfs.Default, dir, logger, onFatal, ps...)
 }
 
 // OpenOn is [Open] over any file system of Pebble's, such as vfs.NewMem().
 func OpenOn(fs vfs.FS, dir string, logger *slog.Logger, onFatal func(error), ps ...Projection) (*Runner, error) {
+	return OpenWith(Config{FS: fs, Dir: dir, Logger: logger, OnFatal: onFatal}, ps...)
+}
+
+// OpenWith is [Open] for a store that is not the node's read model.
+func OpenWith(cfg Config, ps ...Projection) (*Runner, error) {
 	if err := checkProjections(ps); err != nil {
 		return nil, err
 	}
-	s, err := openStore(fs, dir, logger, ps)
+	if cfg.FS == nil {
+		cfg.FS = vfs.Default
+	}
+	s, err := openStore(cfg, ps)
 	if err != nil {
 		return nil, err
 	}
 	r := &Runner{s: s, stop: make(chan struct{}), done: make(chan struct{})}
 	if err := r.load(ps); err != nil {
-		return nil, errors.Join(fmt.Errorf("open projections store in %s: %w", dir, err), s.close())
+		return nil, errors.Join(fmt.Errorf("open projections store in %s: %w", cfg.Dir, err), s.close())
 	}
-	go r.attend(onFatal)
+	go r.attend(cfg.OnFatal)
 	return r, nil
 }
 

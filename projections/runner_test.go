@@ -221,7 +221,24 @@ func TestNewerStoreIsRefusedAndLeftAlone(t *testing.T) {
 		edit(t, dir, "apples", []byte("3"))
 		refused(t, dir, &projections.ForeignError{Dir: dir})
 	})
+	t.Run("a database of another program", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "other")
+		db, err := pebble.Open(dir, &pebble.Options{Logger: silent{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, dir, &projections.ForeignError{Dir: dir})
+	})
 }
+
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(string, ...any) {}
 
 func refused(t *testing.T, dir string, want error) {
 	t.Helper()

@@ -1,8 +1,10 @@
 package projections
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +17,7 @@ import (
 // a reference, and Close waits for the references; and once it has failed it
 // answers nothing more.
 type store struct {
+	cfg    Config
 	dir    string
 	logger *slog.Logger
 	db     *pebble.DB
@@ -32,24 +35,29 @@ const closing = 1 << 40
 
 // openStore opens the database in dir, and makes it if it does not exist. It writes
 // nothing into a database that is newer than the code or foreign to it.
-func openStore(fs vfs.FS, dir string, logger *slog.Logger, ps []Projection) (*store, error) {
-	s := &store{dir: dir, logger: logger, failed: make(chan struct{}), drained: make(chan struct{}, 1)}
-	cfs := newCrashFS(fs, s.fail)
+func openStore(cfg Config, ps []Projection) (*store, error) {
+	dir := cfg.Dir
+	s := &store{cfg: cfg, dir: dir, logger: cfg.Logger, failed: make(chan struct{}), drained: make(chan struct{}, 1)}
+	cfs := newCrashFS(cfg.FS, s.fail)
 
 	if err := cfs.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open projections store in %s: %w", dir, err)
 	}
 	// Opening writes what the log holds to a file. Where the disk is too full for that,
 	// Pebble fails in ways of its own: it tries for ever, or panics on a goroutine.
-	if usage, err := cfs.GetDiskUsage(dir); err == nil && usage.AvailBytes < memTableSize {
+	_, needed := cfg.sizes()
+	if usage, err := cfs.GetDiskUsage(dir); err == nil && usage.AvailBytes < uint64(needed) {
 		return nil, fmt.Errorf("open projections store in %s: %w: %d MB are left on the device and %d are needed to start; make room (nothing was changed)",
-			dir, syscall.ENOSPC, usage.AvailBytes/1e6, memTableSize/1_000_000)
+			dir, syscall.ENOSPC, usage.AvailBytes/1e6, needed/1_000_000)
 	}
 	desc, err := pebble.Peek(dir, cfs)
 	if err != nil {
 		return nil, fmt.Errorf("open projections store in %s: %w", dir, err)
 	}
 	if desc.Exists {
+		if foreignOptions(cfs, desc.OptionsFilename) {
+			return nil, &ForeignError{Dir: dir}
+		}
 		if err := s.inspect(cfs, ps); err != nil {
 			return nil, err
 		}
@@ -59,6 +67,21 @@ func openStore(fs vfs.FS, dir string, logger *slog.Logger, ps []Projection) (*st
 	}
 	cfs.armed.Store(true)
 	return s, nil
+}
+
+// foreignOptions reports whether the options that a database was last opened with are
+// those of something else. Pebble would say so in words of its own.
+func foreignOptions(fs vfs.FS, name string) bool {
+	if name == "" {
+		return false
+	}
+	f, err := fs.Open(name)
+	if err != nil {
+		return false // opening the database says why
+	}
+	defer f.Close()
+	options, err := io.ReadAll(f)
+	return err == nil && bytes.Contains(options, []byte("\n  merger=")) && !bytes.Contains(options, []byte("\n  merger="+mergerName+"\n"))
 }
 
 // inspect opens the database for reading only and refuses it if it is not for this

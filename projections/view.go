@@ -105,6 +105,9 @@ func (i *Iter) Last() bool { return i.it.Last() }
 // Next moves to the next row and reports whether there is one.
 func (i *Iter) Next() bool { return i.it.Next() }
 
+// Prev moves to the row before and reports whether there is one.
+func (i *Iter) Prev() bool { return i.it.Prev() }
+
 // SeekGE moves to the first row at or behind key and reports whether there is one.
 // It is cheapest when the keys that are sought ascend.
 func (i *Iter) SeekGE(key []byte) bool {

@@ -33,7 +33,7 @@ type EventQuery struct {
 	Since, Until time.Time
 	// After gives events above this sequence: the cursor.
 	After uint64
-	// Limit is 1 to 1000.
+	// Limit is 1 to 1000; 0 is 100.
 	Limit int
 }
 
@@ -57,7 +57,9 @@ type Moment struct {
 	Seq uint64
 }
 
-// AsOfQuery asks which tokens there were at some moment, and what they were.
+// AsOfQuery asks which tokens there were at some moment, and what they were. What the
+// events after the moment say does not count, even of a time before it: a token that
+// was revoked later, and from an earlier time on, was good.
 type AsOfQuery struct {
 	Scope
 	At Moment
@@ -66,7 +68,7 @@ type AsOfQuery struct {
 	Status                  tokens.Status
 	// Cursor is [AsOf.Next] of a page of the same question.
 	Cursor string
-	// Limit is 1 to 1000.
+	// Limit is 1 to 1000; 0 is 100.
 	Limit int
 }
 
@@ -75,11 +77,13 @@ type AsOfToken struct {
 	tokens.Token
 	// Status is that of the moment.
 	Status tokens.Status
-	// Seqs are the events that made the record, the last of which is Token.Seq.
+	// Seqs are the events that made the record what it is, the last of which is
+	// Token.Seq.
 	Seqs []uint64
 }
 
-// AsOf is some of the tokens as they were, in the order of their ids.
+// AsOf is some of the tokens as they were, in the order of their ids. A page may be
+// short, even empty, and yet have a Next.
 type AsOf struct {
 	// Seq and Time are the moment: the last event that counts, and the clock.
 	Seq    uint64
@@ -88,16 +92,33 @@ type AsOf struct {
 	Next   string
 }
 
-// DiffQuery asks what became of tokens between two moments. Uses are no change.
+// AsOfCount is how many tokens there were at some moment.
+type AsOfCount struct {
+	// Seq and Time are the moment.
+	Seq  uint64
+	Time time.Time
+	// Tokens is the number of tokens that were asked for, ByStatus how many of them
+	// had which status; statuses that none had are left out.
+	Tokens   uint64
+	ByStatus map[tokens.Status]uint64
+}
+
+// DiffQuery asks what became of tokens between two moments: those that were
+// generated, revoked, suspended, resumed, updated or replaced. Uses are no change. Nor
+// is what the clock alone does: a token that has begun or expired meanwhile, and had no
+// event, is not among them; compare its status in [Asker.AsOf] of both moments.
 type DiffQuery struct {
 	Scope
+	// From is left out and To taken in: a change counts that came after From.
 	From, To Moment
 	// Cursor is [Diff.Next] of a page of the same question.
 	Cursor string
-	Limit  int
+	// Limit is 1 to 1000; 0 is 100.
+	Limit int
 }
 
-// Diff is some of the tokens that changed, in the order of their first change.
+// Diff is some of the tokens that changed, in the order of their first change. A page
+// may be short, even empty, and yet have a Next.
 type Diff struct {
 	From, To Moment // both fields of each set
 	Changes  []Change
@@ -109,41 +130,50 @@ type Change struct {
 	// Before is nil for a token that did not exist.
 	Before *AsOfToken
 	After  AsOfToken
-	// Events are the changes between, in order. It is empty for a token that only the
-	// clock has changed (expired, begun).
-	Events []events.Recorded
+	// Events are the changes between, in order, at most 1,000: MoreEvents says that
+	// there are more. Those that changed nothing, such as a second revocation, are
+	// among them.
+	Events     []events.Recorded
+	MoreEvents bool
 }
 
 // Story is all that the log tells of one token.
 type Story struct {
-	// Token is the record as of Seq.
+	// Token is the record as of Seq, with its status now.
 	Token AsOfToken
 	Seq   uint64
-	// Changes are the events about the token other than its uses, the first of which
-	// tells who made it, and from where.
-	Changes []events.Recorded
+	// Changes are the events about the token other than its uses and the questions
+	// asked about it, the first of which tells who made it, and from where. They are at
+	// most 1,000: MoreChanges says that there are more.
+	Changes     []events.Recorded
+	MoreChanges bool
 	// Besides is what the token's maker did with the same sign-in besides: the changes
-	// it made to other tokens. MoreBesides says that there are more than are given.
+	// it made to other tokens, from its first on, at most 100. MoreBesides says that
+	// there are more than are given, which Events finds by the actor.
 	Besides     []events.Recorded
 	MoreBesides bool
-	// Addresses are those that presented the token, by first appearance.
-	Addresses []Address
+	// Addresses are those that presented the token, by first appearance, at most
+	// 10,000: MoreAddresses says that there are more. What the others did is counted
+	// below all the same.
+	Addresses     []Address
+	MoreAddresses bool
 	// Uses and Rejections count how often it was accepted and refused.
 	Uses, Rejections uint64
 	// FirstSeen and LastSeen bound all presentations; zero for none.
 	FirstSeen, LastSeen time.Time
-	// AfterEnd are the uses and rejections after its revocation took effect, at most
-	// 1,000; MoreAfterEnd says that there are more.
+	// AfterEnd are the uses and rejections of which the last came when its revocation
+	// had taken effect, at most 1,000; MoreAfterEnd says that there are more.
 	AfterEnd     []events.Recorded
 	MoreAfterEnd bool
 }
 
-// Address is where a token was presented from.
+// Address is where a token was presented from. IP is empty for presentations of which
+// no address is known.
 type Address struct {
 	IP               string
 	Uses, Rejections uint64
 	First, Last      time.Time
-	// Seqs are the first and the last event that tell of it.
+	// FirstSeq and LastSeq are the first and the last event that tell of it.
 	FirstSeq, LastSeq uint64
 	// Sites and UserAgents are those seen, at most 20 of each.
 	Sites, UserAgents []string

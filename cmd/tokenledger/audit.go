@@ -10,14 +10,24 @@ import (
 
 // auditCmd is the verbs that concern the audit log.
 type auditCmd struct {
+	Events      auditEventsCmd      `cmd:"" help:"Show events: by who, about which token, from where, what and when."`
+	Trace       auditTraceCmd       `cmd:"" help:"Tell the whole story of one token; a leaked one comes on standard input."`
+	AsOf        auditAsOfCmd        `cmd:"" help:"Show which tokens were valid at some time."`
+	Diff        auditDiffCmd        `cmd:"" help:"Show what became of tokens between two times."`
+	Checkpoint  auditCheckpointCmd  `cmd:"" help:"Print the log's signed checkpoint, or its public key."`
+	Proof       auditProofCmd       `cmd:"" help:"Print the proof that the log has an event."`
 	Verify      auditVerifyCmd      `cmd:"" help:"Look whether an audit log is what its key has signed."`
 	ExportTiles auditExportTilesCmd `cmd:"" help:"Write the log as a static directory that anybody can verify."`
 }
 
 // Help implements kong.HelpProvider.
 func (auditCmd) Help() string {
-	return `Example:
+	return `Events, trace, as-of and diff ask a node, and it records who asked what. Verify and export-tiles need no node.
 
+Example:
+
+    tokenledger audit events --kind revoked --since 7d
+    tokenledger audit trace < leaked.txt
     tokenledger audit verify --data /var/lib/tokenledger`
 }
 

@@ -36,9 +36,9 @@ func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	}
 }
 
-// readToken reads the token to be checked: from a terminal without showing it, or
+// readToken reads the token that a verb is about: from a terminal without showing it, or
 // else all of standard input less one line break at its end.
-func (m *Main) readToken(ctx context.Context) (string, error) {
+func (m *Main) readToken(ctx context.Context, verb string) (string, error) {
 	var text string
 	if fd, ok := terminal(m.Stdin); ok {
 		before, err := term.GetState(fd)
@@ -69,7 +69,7 @@ func (m *Main) readToken(ctx context.Context) (string, error) {
 		}
 	}
 	if text == "" {
-		return "", usage("no token on standard input: give it as in `tokenledger validate < token.txt`")
+		return "", usage("no token on standard input: give it as in `tokenledger %s < token.txt`", verb)
 	}
 	return text, nil
 }

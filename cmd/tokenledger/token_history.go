@@ -100,6 +100,9 @@ func eventCells(e api.RecordedEvent) []string {
 	// What does not decode is left empty: the row is for people, --json has it all.
 	_ = json.Unmarshal(envelope.Data["actor"], &actor)
 	_ = json.Unmarshal(envelope.Data["origin"], &origin)
+	if origin.IP == "" {
+		_ = json.Unmarshal(envelope.Data["ip"], &origin.IP) // of a use
+	}
 	who := actor.Name
 	if who == "" {
 		who = strings.TrimSpace(actor.Type + " " + actor.ID)
@@ -107,7 +110,7 @@ func eventCells(e api.RecordedEvent) []string {
 	var details []string
 	for _, key := range slices.Sorted(maps.Keys(envelope.Data)) {
 		switch key {
-		case "token_id", "actor", "origin", "sha256", "node", "journal_pos":
+		case "token_id", "actor", "origin", "sha256", "node", "journal_pos", "ip":
 			continue
 		}
 		details = append(details, key+"="+plain(envelope.Data[key]))

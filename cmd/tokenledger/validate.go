@@ -36,7 +36,7 @@ func (c *validateCmd) Run(ctx context.Context, m *Main) error {
 		return err
 	}
 	defer cl.Close()
-	token, err := m.readToken(ctx)
+	token, err := m.readToken(ctx, "validate")
 	if err != nil {
 		return err
 	}

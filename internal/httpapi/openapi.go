@@ -13,7 +13,7 @@ import (
 	"github.com/tokenledger/tokenledger/client/api"
 )
 
-var pathParam = regexp.MustCompile(`\{(\w+)\}`)
+var pathParam = regexp.MustCompile(`\{(\w+)(?:\.\.\.)?\}`)
 
 // openAPI describes the routes in OpenAPI 3.1. The shapes come from the Go types
 // that the handlers decode and encode.
@@ -39,7 +39,8 @@ func openAPI(routes []route, version string) []byte {
 			media = "application/x-ndjson"
 		}
 		op := &huma.Operation{
-			OperationID: operationID(rt), Method: rt.method, Path: rt.path, Summary: rt.summary,
+			// OpenAPI has no name for a parameter that goes on to the end of the path.
+			OperationID: operationID(rt), Method: rt.method, Path: strings.ReplaceAll(rt.path, "...}", "}"), Summary: rt.summary,
 			Responses: map[string]*huma.Response{
 				"default": {Description: "An error.", Content: content("application/problem+json", api.Problem{})},
 			},
@@ -47,6 +48,8 @@ func openAPI(routes []route, version string) []byte {
 		ok := &huma.Response{Description: http.StatusText(rt.status)}
 		if rt.out != nil {
 			ok.Content = content(media, rt.out)
+		} else if rt.media != "" {
+			ok.Content = map[string]*huma.MediaType{rt.media: {Schema: &huma.Schema{Type: huma.TypeString}}}
 		}
 		op.Responses[strconv.Itoa(rt.status)] = ok
 		if rt.in != nil {

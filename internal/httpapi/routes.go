@@ -35,6 +35,8 @@ type route struct {
 	status int
 	// ndjson says that both bodies are lines of their shapes.
 	ndjson bool
+	// media is that of an answer that is no JSON.
+	media  string
 	handle func(*call) error
 }
 
@@ -76,6 +78,25 @@ func (a *API) routes() []route {
 			summary: "Validate a token. The use or the rejection is on record before the answer goes out."},
 		{method: get, path: "/v1/projections", needs: commands.Admin, status: 200, out: api.ProjectionList{}, handle: projectionStatus,
 			summary: "How far the read side has come."},
+		{method: get, path: "/v1/audit/events", needs: commands.AuditReadScope, status: 200, out: api.AuditEvents{}, handle: auditEvents,
+			query:   []string{"actor", "token", "site", "ip", "kind", "since", "until", "tenant", "proof", "cursor", "limit"},
+			summary: "Events, in the order of the stream, read from the audit log. Asking is itself recorded. A page may be short and still have a next_cursor."},
+		{method: post, path: "/v1/audit/trace", needs: commands.AuditReadScope, status: 200, in: api.TraceRequest{}, out: api.Trace{}, handle: trace,
+			summary: "The whole story of one token, by its id, its name or, if it leaked, itself. Asking is recorded."},
+		{method: get, path: "/v1/audit/as-of", needs: commands.AuditReadScope, status: 200, out: api.AsOf{}, handle: asOf,
+			query:   []string{"time", "seq", "site", "owner", "scope", "status", "tenant", "proof", "cursor", "limit"},
+			summary: "The tokens that there were at a moment, as they were. Asking is recorded."},
+		{method: get, path: "/v1/audit/diff", needs: commands.AuditReadScope, status: 200, out: api.Diff{}, handle: diff,
+			query:   []string{"from", "to", "tenant", "proof", "cursor", "limit"},
+			summary: "What became of tokens between two moments. Asking is recorded."},
+		{method: get, path: "/v1/audit/checkpoint", needs: commands.AuditReadScope, status: 200, media: plainText, handle: checkpoint,
+			summary: "A signed checkpoint of the audit log (C2SP tlog-checkpoint)."},
+		{method: get, path: "/v1/audit/key", needs: commands.AuditReadScope, status: 200, media: plainText, handle: logKey,
+			summary: "The key that this node's checkpoints are verified with."},
+		{method: get, path: "/v1/audit/proofs/{seq}", needs: commands.AuditReadScope, status: 200, media: plainText, handle: proof,
+			summary: "The proof that the event of a sequence is in the log (C2SP tlog-proof), with the event in it. Asking is recorded."},
+		{method: get, path: "/v1/audit/tile/{path...}", needs: commands.AuditReadScope, status: 200, media: "application/octet-stream", handle: tile,
+			summary: "A tile of the audit log (C2SP tlog-tiles). Bundles of entries (entries/…) need ledger:root."},
 		{method: get, path: "/healthz", access: accessOpen, status: 200, out: api.Health{}, handle: healthz,
 			summary: "Whether the node's parts work."},
 		{method: get, path: "/readyz", access: accessOpen, status: 200, out: api.Health{}, handle: readyz,

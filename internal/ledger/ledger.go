@@ -12,6 +12,8 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/tokenledger/tokenledger/audit"
+	"github.com/tokenledger/tokenledger/audit/questions"
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/commands/secret"
 	"github.com/tokenledger/tokenledger/events"
@@ -37,15 +39,21 @@ type Config struct {
 	Freshness Freshness
 	Runner    *projections.Runner
 	Now       func() time.Time
+	// Log is the audit log, VerifierKey the key that its checkpoints are verified with,
+	// and Questions answers from it.
+	Log         *audit.Log
+	VerifierKey string
+	Questions   *questions.Asker
 }
 
 // Ledger is the door.
 type Ledger struct {
 	Config
+	readers entryReaders
 }
 
 // New gives the door to what cfg names.
-func New(cfg Config) *Ledger { return &Ledger{cfg} }
+func New(cfg Config) *Ledger { return &Ledger{Config: cfg} }
 
 // SignIn recognises the bearer of a request for resource ("POST /v1/tokens").
 func (l *Ledger) SignIn(ctx context.Context, bearer secret.Secret, origin events.Origin, resource string) (auth.Session, error) {

@@ -149,6 +149,10 @@ func (cfg *Config) probeNATSListen() error {
 // The data directory's parts.
 func (cfg *Config) streamDir() string      { return filepath.Join(cfg.DataDir, "stream") }
 func (cfg *Config) projectionsDir() string { return filepath.Join(cfg.DataDir, "projections") }
-func (cfg *Config) auditDir() string       { return filepath.Join(cfg.DataDir, "audit") }
-func (cfg *Config) journalDir() string     { return filepath.Join(cfg.DataDir, "journal") }
-func (cfg *Config) keysDir() string        { return filepath.Join(cfg.DataDir, "keys") }
+
+// indexDir lies in the folder of the read model, which is disposable as a whole: Pebble
+// passes over what is not its own there.
+func (cfg *Config) indexDir() string   { return filepath.Join(cfg.projectionsDir(), "audit-index") }
+func (cfg *Config) auditDir() string   { return filepath.Join(cfg.DataDir, "audit") }
+func (cfg *Config) journalDir() string { return filepath.Join(cfg.DataDir, "journal") }
+func (cfg *Config) keysDir() string    { return filepath.Join(cfg.DataDir, "keys") }

@@ -11,7 +11,8 @@
 //     applied here, and refused if it cannot have followed from that;
 //  4. the read model catches up with the stream;
 //  5. the usage journal is recovered;
-//  6. requests are answered.
+//  6. the index over the audit log begins to follow it, in the background;
+//  7. requests are answered.
 //
 // It stops like this: no new requests; those that run are finished; the usage
 // journal is drained; the follower, the read model and the stream are closed.

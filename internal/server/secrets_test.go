@@ -87,7 +87,23 @@ func TestNoSecretIsKept(t *testing.T) {
 	raw("POST", "/v1/tokens", n.token, `{"`+stray+`":1}`)
 	raw("POST", "/v1/tokens", n.token, `{"name":["`+stray+`"]}`)
 	raw("POST", "/v1/tokens/import", n.token, `{"sha256":"`+stray+`","name":"x"}`)
-	planted = append(planted, wrong, n.token)
+	// A leaked token that is traced, right and wrong, and where it does not belong.
+	traceBody := func(field, token string) string { return `{"` + field + `":"` + token + `"}` }
+	forged := otherSecret(stray)
+	raw("POST", "/v1/audit/trace", n.token, traceBody("secret", stray))
+	raw("POST", "/v1/audit/trace", n.token, traceBody("secret", stray+"x"))
+	raw("POST", "/v1/audit/trace", n.token, traceBody("secret", forged))
+	raw("POST", "/v1/audit/trace", n.token, traceBody("token", stray))
+	raw("POST", "/v1/audit/trace", n.token, traceBody("tenant", stray))
+	raw("GET", "/v1/audit/events?actor="+stray, n.token, "")
+	raw("GET", "/v1/audit/events?token="+stray, n.token, "")
+	raw("GET", "/v1/audit/events?cursor="+stray, n.token, "")
+	raw("GET", "/v1/audit/as-of?seq=1&owner="+stray, n.token, "")
+	raw("GET", "/v1/audit/as-of?seq=1&cursor="+stray, n.token, "")
+	raw("GET", "/v1/audit/diff?from="+stray+"&to=1", n.token, "")
+	raw("GET", "/v1/audit/proofs/"+stray, n.token, "")
+	raw("GET", "/v1/audit/tile/"+stray, n.token, "")
+	planted = append(planted, wrong, forged, n.token)
 
 	lookInProcessList(t, n, planted)
 	n.stop()
@@ -101,6 +117,16 @@ func TestNoSecretIsKept(t *testing.T) {
 	// all tokens has none of it either.
 	n.start()
 	c = n.client()
+	for e, err := range c.AuditEventsAll(t.Context(), api.AuditEventsRequest{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range planted {
+			if bytes.Contains(e.Event, []byte(s[len(s)-30:])) {
+				t.Errorf("event %d of the audit log has the secret: %s", e.Seq, e.Event)
+			}
+		}
+	}
 	for tok, err := range c.ListAll(t.Context(), api.ListRequest{}) {
 		if err != nil {
 			t.Fatal(err)

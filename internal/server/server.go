@@ -18,6 +18,8 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tokenledger/tokenledger/audit"
+	"github.com/tokenledger/tokenledger/audit/index"
+	"github.com/tokenledger/tokenledger/audit/questions"
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/auth"
@@ -57,6 +59,10 @@ type Server struct {
 	handler     atomic.Pointer[http.Handler]
 	tls         *tls.Config
 
+	// index finds events in the audit log, questions answers from it.
+	index     *index.Index
+	questions *questions.Asker
+
 	subscribers subscribers
 	// undo takes the node apart, last part first.
 	undo []func()
@@ -82,7 +88,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.listen, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.open,
+		s.listen, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.openQuestions, s.open,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -358,6 +364,7 @@ func (s *Server) open(context.Context) error {
 			Log: commandLog{s.publish}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix,
 		}),
 		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now,
+		Log: s.audit, VerifierKey: s.identity.PublicKey, Questions: s.questions,
 		Auth: &auth.Authenticator{Judge: judge, Uses: uses, Node: node, Now: now},
 	})
 	s.ledger.Store(door)
@@ -419,6 +426,10 @@ func (s *Server) figures() {
 	m.Gauge("audit_lag_events", "Events applied that are not durable in the audit log yet.", func() float64 {
 		size := s.audit.Size() // first: what was appended is at least that
 		return float64(s.audit.Appended() - size)
+	})
+	m.Gauge("audit_index_lag_events", "Entries of the audit log that questions do not find yet.", func() float64 {
+		indexed := s.index.Indexed() // first: what is durable is at least that
+		return float64(s.audit.Size() - indexed)
 	})
 	m.Gauge("usage_pending", "Uses in the journal that are not in the stream yet.", func() float64 { uses, _ := s.uses.Pending(); return float64(uses) })
 	m.Gauge("usage_lag_seconds", "How long the oldest of those has waited.", func() float64 { return s.uses.Lag().Seconds() })

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/tokenledger/tokenledger/client/api"
+)
+
+type auditAsOfCmd struct {
+	Time   moment `arg:"" help:"A time such as 2026-03-01T14:03:00Z, how long ago (90d), a sequence, or now."`
+	Site   some   `help:"The site or system they were for."`
+	Owner  some   `help:"Who answered for them then."`
+	Scope  some   `help:"A scope they held."`
+	Status status `placeholder:"STATUS" help:"pending, active, suspended, revoked or expired, then; active if not given."`
+	All    bool   `help:"Whatever their status."`
+	Tenant string `help:"Tenant; your own if not given, and all of them with ledger:root."`
+
+	proving
+	form
+	connection
+}
+
+// Help implements kong.HelpProvider.
+func (auditAsOfCmd) Help() string {
+	return `Those that were valid then, unless --status or --all asks for others. What was recorded later does not count, even of an earlier time: a token that was revoked later, and from an earlier time on, was valid. With --json, a token a line. That you asked is recorded.
+
+Example:
+
+    tokenledger audit as-of 2026-03-01T14:03:00Z --site shop.example
+    tokenledger audit as-of 12h --all --json`
+}
+
+// Run implements the verb.
+func (c *auditAsOfCmd) Run(ctx context.Context, m *Main) error {
+	if err := c.check(&c.form); err != nil {
+		return err
+	}
+	if c.All && c.Status != "" {
+		return usage("--all and --status exclude each other")
+	}
+	cl, err := c.open(m)
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	req := api.AsOfRequest{
+		Time: c.Time.at(time.Now()), Seq: c.Time.seq, Site: string(c.Site), Owner: string(c.Owner), Scope: string(c.Scope),
+		Status: string(c.Status), Tenant: c.Tenant, Limit: 1000, Proof: c.Proof,
+	}
+	what := "token"
+	if req.Status == "" && !c.All {
+		req.Status, what = "active", "valid token"
+	}
+	for n := 0; ; {
+		page, err := cl.AsOf(ctx, req)
+		if c.fewer(err, &req.Limit) {
+			continue
+		}
+		if err != nil {
+			return doing("cannot show the tokens of that time", err)
+		}
+		if err := c.show(m, page.Tokens); err != nil {
+			return err
+		}
+		n += len(page.Tokens)
+		if page.NextCursor == "" {
+			if !c.JSON {
+				m.note("%s as of %s", count(n, what), showMoment(api.Moment{Seq: page.Seq, Time: page.Time}))
+			}
+			return nil
+		}
+		if page.NextCursor == req.Cursor {
+			return doing("cannot show the tokens of that time", errSamePage)
+		}
+		req.Cursor = page.NextCursor
+	}
+}
+
+func (c *auditAsOfCmd) show(m *Main, tokens []api.PastToken) error {
+	if c.JSON {
+		for _, t := range tokens {
+			if err := m.printJSON(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(tokens) == 0 {
+		return nil
+	}
+	rows := newTable("SEQ", "ID", "NAME", "SITE", "OWNER", "STATUS", "SCOPES", "ENDS")
+	for _, t := range tokens {
+		ends := when(end(api.Token{ExpiresAt: t.ExpiresAt, RevokedAt: t.RevokedAt}))
+		if ends == "" {
+			ends = "never"
+		}
+		rows.row(strconv.FormatUint(t.Seq, 10), t.ID, t.Name, t.Site, t.Owner, t.Status, someOf(t.Scopes, 3), ends)
+	}
+	return m.print(rows.String())
+}
