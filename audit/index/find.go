@@ -90,10 +90,16 @@ func (x *Index) snapshot(ctx context.Context) (view *projections.View, stored ui
 	}
 }
 
-// readError gives the error for a read that failed.
+// readError gives the error for a read that failed. One that will fail again ends the
+// index.
 func (x *Index) readError(err error) error {
 	if errors.Is(err, projections.ErrClosed) {
 		return ErrClosed
+	}
+	if _, fatal := errors.AsType[*projections.FatalError](err); fatal || errors.Is(err, errRow) {
+		err = x.end(x.unavailable(err))
+		x.rouse()
+		return err
 	}
 	return x.unavailable(err)
 }

@@ -11,8 +11,13 @@ import (
 	"github.com/tokenledger/tokenledger/projections/tokens"
 )
 
-// maxChanges bounds the events of one token that are given in a change or a story.
-const maxChanges = 1000
+const (
+	// maxChanges bounds the events of one token that are given in a change or a story.
+	maxChanges = 1000
+	// pageEvents is how many events a page of a diff has, at the most, before its last
+	// change.
+	pageEvents = 5000
+)
 
 // Diff gives what became of tokens between two moments.
 func (a *Asker) Diff(ctx context.Context, q DiffQuery) (Diff, error) {
@@ -67,6 +72,7 @@ type differ struct {
 	stop     place // where the next one does
 	// first is the event in which a token first changes, for those looked at.
 	first   map[ulid.ULID]uint64
+	events  int // on the page
 	decoder events.Decoder
 }
 
@@ -134,7 +140,7 @@ func (d *differ) event(ctx context.Context, page *Diff, r events.Recorded) (bool
 		if known, ok := d.first[id]; ok && known != r.Seq {
 			continue
 		}
-		if len(page.Changes) == d.limit || len(d.first) >= d.a.bounds.folds {
+		if len(page.Changes) == d.limit || d.events >= pageEvents || len(d.first) >= d.a.bounds.folds {
 			d.stop = at
 			return false, nil
 		}
@@ -145,6 +151,7 @@ func (d *differ) event(ctx context.Context, page *Diff, r events.Recorded) (bool
 		d.first[id] = first
 		if first == r.Seq && d.q.has(c.After.Tenant) {
 			page.Changes = append(page.Changes, c)
+			d.events += len(c.Events)
 		}
 	}
 	return true, nil

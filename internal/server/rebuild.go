@@ -12,7 +12,7 @@ import (
 )
 
 // RebuildReadModel empties the read model of a stopped node, so that its next
-// start builds it anew from the stream. The evidence of what was applied stays:
+// start builds it anew from the audit log and the stream. The evidence of what was applied stays:
 // a stream that lost events is refused afterwards as it was before.
 func RebuildReadModel(dataDir string, logger *slog.Logger) (err error) {
 	cfg := Config{DataDir: dataDir}
@@ -31,5 +31,6 @@ func RebuildReadModel(dataDir string, logger *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(runner.Rebuild(), runner.Close())
+	// The index over the audit log is the read side's, too.
+	return errors.Join(runner.Rebuild(), runner.Close(), os.RemoveAll(cfg.indexDir()))
 }
