@@ -18,8 +18,8 @@ type Config struct {
 	Slice time.Duration
 	// Rounds is the number of such turns.
 	Rounds int
-	// Tokens is the number of tokens of validate-http and memory, and of events of
-	// replay.
+	// Tokens is the number of tokens of validate-http, as-of and memory, and of events of
+	// replay, rebuild, trace and the audit suites.
 	Tokens int
 	// Dir is where the temporary data goes; it needs about 1.5 kB for each of
 	// Tokens. Empty is the system's directory for temporary files. Everything is
@@ -81,6 +81,8 @@ func suites() []suite {
 		{"audit-append", "entries/s", runAuditAppend},
 		{"audit-verify", "entries/s", runAuditVerify},
 		{"audit-proof", "proofs/s", runAuditProof},
+		{"trace", "questions/s", runTrace},
+		{"as-of", "questions/s", runAsOf},
 		{memorySuite, "MB", runMemory},
 	}
 }
