@@ -152,7 +152,7 @@ func TestAKillOrPowerCutAtEveryBoundary(t *testing.T) {
 			return
 		}
 		w.settle(t, fmt.Sprintf("killed at operation %d", at), disk.after(false, nil), acknowledged)
-		for seed := range uint64(3) {
+		for seed := range uint64(2) {
 			w.settle(t, fmt.Sprintf("power cut at operation %d, %d", at, seed), disk.after(true, rand.New(rand.NewPCG(seed, uint64(at)))), acknowledged)
 		}
 		if t.Failed() {
