@@ -50,11 +50,12 @@ func (c *Client) Trace(ctx context.Context, req api.TraceRequest) (api.Trace, er
 	return story, err
 }
 
-// AsOf gives one page of the tokens that there were at a moment, as they were.
+// AsOf gives one page of the tokens that there were at a moment, as they were; with
+// req.Count, how many there were.
 func (c *Client) AsOf(ctx context.Context, req api.AsOfRequest) (api.AsOf, error) {
 	q := query{
 		"time": queryTime(req.Time), "site": req.Site, "owner": req.Owner, "scope": req.Scope, "status": req.Status,
-		"tenant": req.Tenant, "cursor": req.Cursor, "limit": queryNumber(req.Limit), "proof": queryFlag(req.Proof),
+		"tenant": req.Tenant, "cursor": req.Cursor, "limit": queryNumber(req.Limit), "proof": queryFlag(req.Proof), "count": queryFlag(req.Count),
 	}
 	if req.Seq != 0 {
 		q["seq"] = strconv.FormatUint(req.Seq, 10)

@@ -30,6 +30,7 @@ func TestAuditQuestionsOnTheWire(t *testing.T) {
 		second(c.AuditEvents(t.Context(), api.AuditEventsRequest{})),
 		second(c.AsOf(t.Context(), api.AsOfRequest{Time: at, Site: "s", Owner: "o", Scope: "x", Status: "active", Tenant: "acme"})),
 		second(c.AsOf(t.Context(), api.AsOfRequest{Seq: 5})),
+		second(c.AsOf(t.Context(), api.AsOfRequest{Seq: 5, Count: true})),
 		second(c.Diff(t.Context(), api.DiffRequest{From: "5", To: "2026-03-01T12:00:00Z"})),
 		second(c.Trace(t.Context(), api.TraceRequest{Token: "name"})),
 		second(c.Checkpoint(t.Context())), second(c.LogKey(t.Context())), second(c.AuditProof(t.Context(), 17)),
@@ -42,7 +43,7 @@ func TestAuditQuestionsOnTheWire(t *testing.T) {
 		"GET /v1/audit/events?actor=a+b&cursor=1.2&ip=%3A%3A1&kind=used&limit=7&proof=true&since=2026-03-01T12%3A00%3A00Z&token=" + id + "&until=2026-03-01T12%3A00%3A00.000000001Z",
 		"GET /v1/audit/events",
 		"GET /v1/audit/as-of?owner=o&scope=x&site=s&status=active&tenant=acme&time=2026-03-01T12%3A00%3A00Z",
-		"GET /v1/audit/as-of?seq=5",
+		"GET /v1/audit/as-of?seq=5", "GET /v1/audit/as-of?count=true&seq=5",
 		"GET /v1/audit/diff?from=5&to=2026-03-01T12%3A00%3A00Z",
 		"POST /v1/audit/trace", "GET /v1/audit/checkpoint", "GET /v1/audit/key", "GET /v1/audit/proofs/17",
 	}

@@ -142,6 +142,8 @@ type AsOfRequest struct {
 	// Limit is 1 to 1000; 0 takes the server's 100.
 	Limit int
 	Proof bool
+	// Count asks for numbers in the place of tokens; it excludes Cursor, Limit and Proof.
+	Count bool
 }
 
 // AsOf answers GET /v1/audit/as-of, in the order of the tokens' ids.
@@ -152,6 +154,10 @@ type AsOf struct {
 	Time       time.Time   `json:"time"`
 	Tokens     []PastToken `json:"tokens"`
 	NextCursor string      `json:"next_cursor,omitempty"`
+	// Count is how many tokens there were, and ByStatus how many had which status, where
+	// numbers were asked for.
+	Count    *uint64           `json:"count,omitempty"`
+	ByStatus map[string]uint64 `json:"by_status,omitempty"`
 }
 
 // DiffRequest is the query of GET /v1/audit/diff. From and To are a time (RFC 3339) or a

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/tokenledger/tokenledger/client"
 	"github.com/tokenledger/tokenledger/client/api"
 )
 
@@ -15,6 +18,7 @@ type auditAsOfCmd struct {
 	Scope  some   `help:"A scope they held."`
 	Status status `placeholder:"STATUS" help:"pending, active, suspended, revoked or expired, then; active if not given."`
 	All    bool   `help:"Whatever their status."`
+	Count  bool   `help:"How many there were, and not which."`
 	Tenant string `help:"Tenant; your own if not given, and all of them with ledger:root."`
 
 	proving
@@ -29,7 +33,8 @@ func (auditAsOfCmd) Help() string {
 Example:
 
     tokenledger audit as-of 2026-03-01T14:03:00Z --site shop.example
-    tokenledger audit as-of 12h --all --json`
+    tokenledger audit as-of 12h --all --json
+    tokenledger audit as-of 2026-03-01T14:03:00Z --all --count`
 }
 
 // Run implements the verb.
@@ -48,6 +53,9 @@ func (c *auditAsOfCmd) Run(ctx context.Context, m *Main) error {
 	req := api.AsOfRequest{
 		Time: c.Time.at(time.Now()), Seq: c.Time.seq, Site: string(c.Site), Owner: string(c.Owner), Scope: string(c.Scope),
 		Status: string(c.Status), Tenant: c.Tenant, Limit: 1000, Proof: c.Proof,
+	}
+	if c.Count {
+		return c.count(ctx, m, cl, req)
 	}
 	what := "token"
 	if req.Status == "" && !c.All {
@@ -76,6 +84,33 @@ func (c *auditAsOfCmd) Run(ctx context.Context, m *Main) error {
 		}
 		req.Cursor = page.NextCursor
 	}
+}
+
+// count prints how many tokens there were, by their status.
+func (c *auditAsOfCmd) count(ctx context.Context, m *Main, cl *client.Client, req api.AsOfRequest) error {
+	if c.Proof {
+		return usage("--count and --proof exclude each other")
+	}
+	req.Count, req.Limit = true, 0
+	if req.Status == "" && !c.All {
+		req.Status = "active"
+	}
+	answer, err := cl.AsOf(ctx, req)
+	if err != nil {
+		return doing("cannot count the tokens of that time", err)
+	}
+	if c.JSON {
+		return m.printJSON(answer)
+	}
+	rows := newTable()
+	for _, status := range slices.Sorted(maps.Keys(answer.ByStatus)) {
+		rows.row(status, strconv.FormatUint(answer.ByStatus[status], 10))
+	}
+	if answer.Count != nil {
+		rows.row("in all", strconv.FormatUint(*answer.Count, 10))
+	}
+	rows.row("as of", showMoment(api.Moment{Seq: answer.Seq, Time: answer.Time}))
+	return m.print(rows.String())
 }
 
 func (c *auditAsOfCmd) show(m *Main, tokens []api.PastToken) error {

@@ -130,6 +130,13 @@ func asOf(c *call) error {
 			return wrongMoment("seq is not a sequence", "give a whole number from 1 on, or time")
 		}
 	}
+	count, err := c.flag("count")
+	if err != nil {
+		return err
+	}
+	if count {
+		return countAsOf(c, q)
+	}
 	page, err := c.api.Ledger.AsOf(c.r.Context(), c.session, q)
 	if err != nil {
 		return err
@@ -137,6 +144,22 @@ func asOf(c *call) error {
 	out := api.AsOf{Seq: page.Seq, Time: page.Time, Tokens: []api.PastToken{}, NextCursor: page.Next}
 	for i := range page.Tokens {
 		out.Tokens = append(out.Tokens, pastToken(&page.Tokens[i], page.Proofs))
+	}
+	return c.json(http.StatusOK, out)
+}
+
+// countAsOf answers with numbers in the place of tokens.
+func countAsOf(c *call, q ledger.AsOfQuery) error {
+	if q.Proof || c.r.URL.Query().Has("cursor") || c.r.URL.Query().Has("limit") {
+		return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "a count has no pages and no proofs", Hint: "leave out proof, cursor and limit, or count"}
+	}
+	counted, err := c.api.Ledger.CountAsOf(c.r.Context(), c.session, q)
+	if err != nil {
+		return err
+	}
+	out := api.AsOf{Seq: counted.Seq, Time: counted.Time, Tokens: []api.PastToken{}, Count: &counted.Tokens, ByStatus: map[string]uint64{}}
+	for status, n := range counted.ByStatus {
+		out.ByStatus[string(status)] = n
 	}
 	return c.json(http.StatusOK, out)
 }

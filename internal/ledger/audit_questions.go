@@ -132,7 +132,7 @@ func (l *Ledger) AsOf(ctx context.Context, s auth.Session, q AsOfQuery) (page As
 	if q.Scope, own, err = l.enterAudit(ctx, s, q.Tenant); err != nil {
 		return page, err
 	}
-	if err := withoutSecret(map[string]string{"site": q.Site, "owner": q.Owner, "scope": q.TokenScope, "status": string(q.Status)}); err != nil {
+	if err := q.withoutSecret(); err != nil {
 		return page, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)
@@ -149,12 +149,39 @@ func (l *Ledger) AsOf(ctx context.Context, s auth.Session, q AsOfQuery) (page As
 			return AsOfPage{}, err
 		}
 	}
-	question := ask("as-of").moment("time", "seq", q.At).text("site", q.Site).text("owner", q.Owner).text("scope", q.TokenScope).text("status", string(q.Status)).
-		scope(q.Scope, s.Tenant).text("cursor", q.Cursor).number("limit", uint64(q.Limit)).proof(q.Proof)
+	question := q.asked("as-of").scope(q.Scope, s.Tenant).text("cursor", q.Cursor).number("limit", uint64(q.Limit)).proof(q.Proof)
 	if err := l.recordReading(ctx, s, own, ulid.ULID{}, question); err != nil {
 		return AsOfPage{}, err
 	}
 	return page, nil
+}
+
+func (q *AsOfQuery) withoutSecret() error {
+	return withoutSecret(map[string]string{"site": q.Site, "owner": q.Owner, "scope": q.TokenScope, "status": string(q.Status)})
+}
+
+func (q *AsOfQuery) asked(verb string) *asked {
+	return ask(verb).moment("time", "seq", q.At).text("site", q.Site).text("owner", q.Owner).text("scope", q.TokenScope).text("status", string(q.Status))
+}
+
+// CountAsOf gives how many tokens AsOf would give, on all its pages.
+func (l *Ledger) CountAsOf(ctx context.Context, s auth.Session, q AsOfQuery) (count questions.AsOfCount, err error) {
+	var own string
+	if q.Scope, own, err = l.enterAudit(ctx, s, q.Tenant); err != nil {
+		return count, err
+	}
+	if err := q.withoutSecret(); err != nil {
+		return count, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	if count, err = l.Questions.Count(ctx, q.AsOfQuery); err != nil {
+		return questions.AsOfCount{}, auditError(err)
+	}
+	if err := l.recordReading(ctx, s, own, ulid.ULID{}, q.asked("count-as-of").scope(q.Scope, s.Tenant)); err != nil {
+		return questions.AsOfCount{}, err
+	}
+	return count, nil
 }
 
 // DiffQuery asks what became of tokens.
