@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,7 +14,7 @@ import (
 // disk writes a log's files. It is the committer's, and for one goroutine.
 type disk struct {
 	fs   FS
-	tree *tree
+	tree *Tree
 	slot int // of the state that holds
 
 	offsets, state File
@@ -26,7 +25,7 @@ type disk struct {
 	// What a commit is about to write, kept for their room.
 	ends   []byte
 	hashes [layout.MaxLevels][]byte
-	line   []byte
+	hasher Hasher
 }
 
 // commit makes the leaves of b durable and then visible in r. Leaves lie at places that
@@ -34,10 +33,10 @@ type disk struct {
 // their hashes and offsets, is the state written that counts them, and synced. A crash
 // before that leaves the state of before, and what lies behind it is written anew.
 func (d *disk) commit(r *Reader, b *batch) error {
-	from := d.tree.size
+	from := d.tree.Size()
 	d.hash(b)
 	if err := d.write(from, b); err != nil {
-		return fmt.Errorf("write entries %d to %d: %w", from+1, d.tree.size, err)
+		return fmt.Errorf("write entries %d to %d: %w", from+1, d.tree.Size(), err)
 	}
 	return d.record(r)
 }
@@ -49,17 +48,11 @@ func (d *disk) hash(b *batch) {
 	}
 	begin := 0
 	for _, end := range b.ends {
-		d.tree.push(d.leafHash(b.lines[begin:end-1]), func(level int, h tlog.Hash) {
+		d.tree.Push(d.hasher.Sum(b.lines[begin:end-1]), func(level int, h tlog.Hash) {
 			d.hashes[level] = append(d.hashes[level], h[:]...)
 		})
 		begin = end
 	}
-}
-
-// leafHash is [tlog.RecordHash] without an allocation for each.
-func (d *disk) leafHash(leaf []byte) tlog.Hash {
-	d.line = append(append(d.line[:0], 0), leaf...)
-	return sha256.Sum256(d.line)
 }
 
 // write puts the leaves behind the first from, with what belongs to them, and syncs.
@@ -137,7 +130,7 @@ func put(f *File, fsys FS, name, dir string, b []byte, at uint64) error {
 // record writes the state into the slot that does not hold, and syncs it. Then it
 // holds, and is visible.
 func (d *disk) record(r *Reader) error {
-	s := d.tree.state()
+	s := d.tree.State()
 	b, err := layout.EncodeSlot(s)
 	if err != nil {
 		return err

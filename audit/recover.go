@@ -29,9 +29,9 @@ func (l *Log) recover() error {
 		return err
 	}
 	l.Reader.state.Store(&s)
-	t, err := treeOf(s)
+	t, err := TreeOf(s)
 	if err != nil {
-		return &CorruptError{layout.StateFile, "contradicts itself: " + err.Error(), err}
+		return &CorruptError{layout.StateFile, "cannot be: " + err.Error(), err}
 	}
 	l.disk = &disk{fs: fsys, tree: t, slot: slot}
 	// Nothing is cut off a log that is not whole: it is evidence.
@@ -68,8 +68,8 @@ func (l *Log) begin() error {
 	if len(names) > 0 {
 		return corrupt(layout.StateFile, "is missing or damaged, and %s shows that there is a log: put the audit directory back from a backup; the log's size and root cannot be known without it", names[0])
 	}
-	empty := tree{}
-	slot, err := layout.EncodeSlot(empty.state())
+	empty := Tree{}
+	slot, err := layout.EncodeSlot(empty.State())
 	if err != nil {
 		return err
 	}

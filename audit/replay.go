@@ -59,15 +59,14 @@ func (r *Reader) Replay(ctx context.Context, after uint64, apply func([]events.R
 // leaves that have none there yet, against the root.
 func (r *Reader) prove(s *layout.State) error {
 	full, rest := layout.LevelHashes(1, s.Size), s.Size%layout.TileWidth
-	var upper, lower tree
-	none := func(int, tlog.Hash) {}
+	var upper, lower Tree
 	for n := uint64(0); n < full; n += layout.TileWidth {
 		hashes, err := r.hashes(1, n, min(layout.TileWidth, full-n))
 		if err != nil {
 			return err
 		}
 		for _, h := range hashes {
-			upper.push(h, none)
+			upper.Push(h, nil)
 		}
 	}
 	if rest > 0 {
@@ -76,11 +75,11 @@ func (r *Reader) prove(s *layout.State) error {
 			return err
 		}
 		for _, h := range hashes {
-			lower.push(h, none)
+			lower.Push(h, nil)
 		}
 	}
-	all := tree{size: s.Size, edge: append(upper.edge, lower.edge...)}
-	if got := all.root(); got != s.Root {
+	all := Tree{size: s.Size, edge: append(upper.edge, lower.edge...)}
+	if got := all.Root(); got != s.Root {
 		return corrupt(layout.TilesDir, "has hashes that make the root %s, and the log of %d entries has %s", got, s.Size, s.Root)
 	}
 	return nil
@@ -95,14 +94,15 @@ type replay struct {
 	hand        func([]events.Recorded) error
 
 	leaves [][]byte // of the tile under way
-	hashes tree
+	hashes Tree
+	hasher Hasher
 }
 
 func (p *replay) run() error {
 	first := p.after/layout.TileWidth*layout.TileWidth + 1 // whole tiles are proved
 	err := p.r.Leaves(first, p.size, func(seq uint64, leaf []byte) error {
 		p.leaves = append(p.leaves, leaf)
-		p.hashes.push(tlog.RecordHash(leaf), func(int, tlog.Hash) {})
+		p.hashes.Push(p.hasher.Sum(leaf), nil)
 		if seq%layout.TileWidth == 0 || seq == p.size {
 			return p.tile(seq)
 		}
@@ -139,14 +139,14 @@ func (p *replay) tile(last uint64) error {
 			p.chunk = make([]events.Recorded, 0, replayChunk)
 		}
 	}
-	p.leaves, p.hashes = p.leaves[:0], tree{edge: p.hashes.edge[:0]}
+	p.leaves, p.hashes = p.leaves[:0], Tree{edge: p.hashes.edge[:0]}
 	return nil
 }
 
 func (p *replay) proveTile(first, last uint64) error {
 	if last%layout.TileWidth == 0 {
 		want, err := p.r.hashes(1, last/layout.TileWidth-1, 1)
-		if err != nil || want[0] == p.hashes.root() {
+		if err != nil || want[0] == p.hashes.Root() {
 			return err
 		}
 	}

@@ -10,37 +10,45 @@ import (
 	"github.com/tokenledger/tokenledger/audit/layout"
 )
 
-// tree is the right edge of a Merkle tree (RFC 6962, section 2.1): the roots of the
-// perfect subtrees that its leaves fall into, the largest first.
-type tree struct {
+// Tree is a Merkle tree (RFC 6962, section 2.1) that leaves are added to: its right
+// edge, the roots of the perfect subtrees that the leaves fall into, the largest first.
+// The zero value has no leaves.
+type Tree struct {
 	size uint64
 	edge []tlog.Hash
 }
 
-// treeOf takes up where a state ends.
-func treeOf(s layout.State) (*tree, error) {
-	t := &tree{size: s.Size, edge: append([]tlog.Hash(nil), s.Edge...)}
-	if len(s.Edge) != bits.OnesCount64(s.Size) || t.root() != s.Root {
-		return nil, fmt.Errorf("the state of %d leaves has an edge that does not make its root", s.Size)
+// TreeOf takes up the tree that a state describes. A state that contradicts itself is
+// an error.
+func TreeOf(s layout.State) (*Tree, error) {
+	t := &Tree{s.Size, append([]tlog.Hash(nil), s.Edge...)}
+	if len(s.Edge) != bits.OnesCount64(s.Size) || t.Root() != s.Root {
+		return nil, fmt.Errorf("the state of %d entries contradicts itself: its edge does not make its root", s.Size)
 	}
 	return t, nil
 }
 
-func (t *tree) state() layout.State {
-	return layout.State{Size: t.size, Root: t.root(), Edge: append([]tlog.Hash(nil), t.edge...)}
+// Size is the number of leaves.
+func (t *Tree) Size() uint64 { return t.size }
+
+// State is what a log of these leaves records.
+func (t *Tree) State() layout.State {
+	return layout.State{Size: t.size, Root: t.Root(), Edge: append([]tlog.Hash{}, t.edge...)}
 }
 
-// push adds a leaf's hash. full is told of each hash that a level of tiles gets by it,
-// from the lowest level on.
-func (t *tree) push(leaf tlog.Hash, full func(level int, h tlog.Hash)) {
+// Push adds a leaf's hash. full, if set, is told of each hash that a level of tiles gets
+// by it, from the lowest level on.
+func (t *Tree) Push(leaf tlog.Hash, full func(level int, h tlog.Hash)) {
 	h := leaf
-	full(0, h)
+	if full != nil {
+		full(0, h)
+	}
 	height := 0
 	for n := t.size; n&1 == 1; n >>= 1 {
 		last := len(t.edge) - 1
 		h = nodeHash(&t.edge[last], &h)
 		t.edge = t.edge[:last]
-		if height++; height%layout.TileHeight == 0 {
+		if height++; height%layout.TileHeight == 0 && full != nil {
 			full(height/layout.TileHeight, h)
 		}
 	}
@@ -48,7 +56,8 @@ func (t *tree) push(leaf tlog.Hash, full func(level int, h tlog.Hash)) {
 	t.size++
 }
 
-func (t *tree) root() tlog.Hash {
+// Root is the tree's.
+func (t *Tree) Root() tlog.Hash {
 	if t.size == 0 {
 		return sha256.Sum256(nil)
 	}
@@ -67,4 +76,14 @@ func nodeHash(left, right *tlog.Hash) tlog.Hash {
 	copy(b[1:], left[:])
 	copy(b[1+tlog.HashSize:], right[:])
 	return sha256.Sum256(b[:])
+}
+
+// Hasher computes the hashes of leaves. It is [tlog.RecordHash] with room that it keeps,
+// and for one goroutine.
+type Hasher struct{ room []byte }
+
+// Sum gives the leaf's hash.
+func (h *Hasher) Sum(leaf []byte) tlog.Hash {
+	h.room = append(append(h.room[:0], 0), leaf...)
+	return sha256.Sum256(h.room)
 }

@@ -362,7 +362,7 @@ func flip(t *testing.T, path string, at int64) {
 }
 
 func TestTheTreeIsThatOfAnotherImplementation(t *testing.T) {
-	tree := &archive.Tree{}
+	tree := &audit.Tree{}
 	var stored []tlog.Hash
 	read := tlog.HashReaderFunc(func(at []int64) (all []tlog.Hash, _ error) {
 		for _, i := range at {
@@ -382,14 +382,14 @@ func TestTheTreeIsThatOfAnotherImplementation(t *testing.T) {
 		if err != nil || tree.Root() != want {
 			t.Fatalf("the root of %d leaves is %s, want %s (%v)", i+1, tree.Root(), want, err)
 		}
-		again, err := archive.TreeOf(tree.State())
+		again, err := audit.TreeOf(tree.State())
 		if err != nil || again.Root() != want {
 			t.Fatalf("taken up at %d: %v", i+1, err)
 		}
 	}
 	s := tree.State()
 	s.Edge[0][0] ^= 1
-	if _, err := archive.TreeOf(s); err == nil {
+	if _, err := audit.TreeOf(s); err == nil {
 		t.Error("a state that contradicts itself was taken")
 	}
 }

@@ -44,13 +44,13 @@ func Check(ctx context.Context, r *audit.Reader, checkpoint tlog.Tree, progress 
 }
 
 // check is Check, and gives the tree.
-func check(ctx context.Context, r *audit.Reader, checkpoint tlog.Tree, progress Progress) (*Tree, error) {
+func check(ctx context.Context, r *audit.Reader, checkpoint tlog.Tree, progress Progress) (*audit.Tree, error) {
 	state := r.Tree()
 	size := uint64(state.N)
 	if uint64(checkpoint.N) > size {
 		return nil, &DamageError{File: layout.CheckpointFile, Problem: fmt.Sprintf("was signed over %d entries, and the log has %d: entries were cut off", checkpoint.N, size)}
 	}
-	t := &Tree{}
+	t := &audit.Tree{}
 	tiles := tileCheck{r: r}
 	err := Leaves(ctx, r, 1, size, func(seq uint64, _ []byte, h tlog.Hash) error {
 		t.Push(h, tiles.hash)
@@ -83,7 +83,7 @@ const hashesAtOnce = 4096
 func Leaves(ctx context.Context, r *audit.Reader, first, last uint64, each func(seq uint64, leaf []byte, h tlog.Hash) error) error {
 	var hashes []tlog.Hash
 	from := first
-	var hash hasher
+	var hash audit.Hasher
 	if first > last {
 		return nil
 	}
@@ -98,7 +98,7 @@ func Leaves(ctx context.Context, r *audit.Reader, first, last uint64, each func(
 			}
 			from = seq
 		}
-		h := hash.sum(leaf)
+		h := hash.Sum(leaf)
 		file := layout.SegmentFile((seq - 1) / layout.SegmentLeaves)
 		if want := hashes[seq-from]; h != want {
 			return &DamageError{file, seq, fmt.Sprintf("has an entry for sequence %d with the hash %s, and %s has %s for it: one of the two was altered", seq, h, layout.TileFile(0), want)}

@@ -93,7 +93,7 @@ type comparing struct {
 	progress   Progress
 
 	decoder events.Decoder
-	hash    hasher
+	hash    audit.Hasher
 	leaf    []byte
 	hashes  []tlog.Hash // of the archive, from the sequence from on
 	from    uint64
@@ -126,7 +126,7 @@ func (c *comparing) message(m eventstore.Stored) error {
 	}
 	leaf, err := layout.AppendLeaf(c.leaf[:0], leafOf(m))
 	c.leaf = leaf
-	if err == nil && c.hash.sum(leaf) == c.hashes[m.Seq-c.from] {
+	if err == nil && c.hash.Sum(leaf) == c.hashes[m.Seq-c.from] {
 		return nil
 	}
 	what, err := c.differs(m)
@@ -144,7 +144,7 @@ func (c *comparing) differs(m eventstore.Stored) (what []string, err error) {
 		return nil, err
 	}
 	there, err := layout.ParseLeaf(raw)
-	if err != nil || c.hash.sum(raw) != c.hashes[m.Seq-c.from] {
+	if err != nil || c.hash.Sum(raw) != c.hashes[m.Seq-c.from] {
 		return nil, &DamageError{layout.SegmentFile((m.Seq - 1) / layout.SegmentLeaves), m.Seq, fmt.Sprintf("has an entry for sequence %d that is not the one whose hash the log has", m.Seq)}
 	}
 	if !bytes.Equal(there.Event, m.Raw) {

@@ -31,7 +31,7 @@ var errFull = errors.New("this is enough")
 // They follow on it only if the old stream has the archive's last event, or has lost
 // that; behind another event there is another history.
 func Follows(ctx context.Context, old *eventstore.Store, r *audit.Reader) (Following, error) {
-	f, err := follows(ctx, old, r, &Tree{})
+	f, err := follows(ctx, old, r, &audit.Tree{})
 	if err != nil {
 		return f, fmt.Errorf("look for events behind the archive: %w", err)
 	}
@@ -39,7 +39,7 @@ func Follows(ctx context.Context, old *eventstore.Store, r *audit.Reader) (Follo
 }
 
 // follows is Follows, and adds the events' leaves to t.
-func follows(ctx context.Context, old *eventstore.Store, r *audit.Reader, t *Tree) (Following, error) {
+func follows(ctx context.Context, old *eventstore.Store, r *audit.Reader, t *audit.Tree) (Following, error) {
 	size := r.Size()
 	f := Following{Last: size}
 	st, err := old.State(ctx)
@@ -49,14 +49,14 @@ func follows(ctx context.Context, old *eventstore.Store, r *audit.Reader, t *Tre
 	if err != nil {
 		return f, err
 	}
-	var hash hasher
+	var hash audit.Hasher
 	if size > 0 {
 		err := old.Examine(ctx, size, size, eventstore.Findings{Message: func(m eventstore.Stored) error {
 			want, err := r.LeafHash(size)
 			if err != nil {
 				return err
 			}
-			if leaf, err := layout.AppendLeaf(nil, leafOf(m)); err != nil || hash.sum(leaf) != want {
+			if leaf, err := layout.AppendLeaf(nil, leafOf(m)); err != nil || hash.Sum(leaf) != want {
 				f.Why = fmt.Sprintf("the stream's event at sequence %d is not the archive's: what follows it there is another history", size)
 			}
 			return nil
@@ -77,7 +77,7 @@ func follows(ctx context.Context, old *eventstore.Store, r *audit.Reader, t *Tre
 				if err != nil {
 					return err
 				}
-				t.Push(hash.sum(leaf), nil)
+				t.Push(hash.Sum(leaf), nil)
 				f.Last = m.Seq
 				return nil
 			},
@@ -193,16 +193,16 @@ func (w *restoring) flush(ctx context.Context) error {
 
 // confirm reads the restored stream back. It must agree with the archive, and make the
 // tree that was read before.
-func confirm(ctx context.Context, to *eventstore.Store, want *Tree, progress Progress) error {
-	t := &Tree{}
-	var hash hasher
+func confirm(ctx context.Context, to *eventstore.Store, want *audit.Tree, progress Progress) error {
+	t := &audit.Tree{}
+	var hash audit.Hasher
 	var leaf []byte
 	err := to.Examine(ctx, 1, want.Size(), eventstore.Findings{
 		Message: func(m eventstore.Stored) (err error) {
 			if leaf, err = layout.AppendLeaf(leaf[:0], leafOf(m)); err != nil {
 				return err
 			}
-			t.Push(hash.sum(leaf), nil)
+			t.Push(hash.Sum(leaf), nil)
 			if seq := m.Seq; seq%often == 0 || seq == want.Size() {
 				progress.tell("reading the restored stream back", seq, want.Size())
 			}

@@ -22,7 +22,7 @@ import (
 // but the leaves is computed here, so a copy has nothing that the leaves do not make.
 type logCopy struct {
 	dir  string // of the log
-	tree *archive.Tree
+	tree *audit.Tree
 	end  uint64 // where the segment's last line ends
 
 	files map[string]*growing // by name in the log's directory
@@ -38,7 +38,7 @@ type growing struct {
 // beginCopy goes on behind the leaves of a state, which lie in dir. What lies behind
 // them, of a copy that was interrupted, is cut off.
 func beginCopy(dir string, from layout.State) (*logCopy, error) {
-	tree, err := archive.TreeOf(from)
+	tree, err := audit.TreeOf(from)
 	if err != nil {
 		return nil, err
 	}

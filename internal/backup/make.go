@@ -153,7 +153,7 @@ func prepare(dir string) (*Manifest, error) {
 	return none(), replace(dir, incompleteFile, []byte("a first backup into this directory has not come to its end; run tokenledger backup again\n"))
 }
 
-func none() *Manifest { return &Manifest{State: (&archive.Tree{}).State()} }
+func none() *Manifest { return &Manifest{State: (&audit.Tree{}).State()} }
 
 // follows looks whether the log goes on where the earlier backup ends, and agrees with
 // its own checkpoint.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/audit/layout"
 	"github.com/tokenledger/tokenledger/internal/archive"
 	"github.com/tokenledger/tokenledger/internal/durable"
@@ -145,7 +146,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, &DamageError{ManifestFile, "cannot be read: " + err.Error()}
 	}
-	if _, err := archive.TreeOf(m.State); err != nil || m.Size == 0 {
+	if _, err := audit.TreeOf(m.State); err != nil || m.Size == 0 {
 		return nil, &DamageError{ManifestFile, "contradicts itself: its size, root and edge do not belong together"}
 	}
 	for _, f := range m.Files {
