@@ -61,29 +61,21 @@ func (c *auditAsOfCmd) Run(ctx context.Context, m *Main) error {
 	if req.Status == "" && !c.All {
 		req.Status, what = "active", "valid token"
 	}
-	for n := 0; ; {
+	n := 0
+	return m.pages("cannot show the tokens of that time", &req.Cursor, true, func() (string, error) {
 		page, err := cl.AsOf(ctx, req)
-		if c.fewer(err, &req.Limit) {
-			continue
+		for c.fewer(err, &req.Limit) {
+			page, err = cl.AsOf(ctx, req)
 		}
 		if err != nil {
-			return doing("cannot show the tokens of that time", err)
-		}
-		if err := c.show(m, page.Tokens); err != nil {
-			return err
+			return "", err
 		}
 		n += len(page.Tokens)
-		if page.NextCursor == "" {
-			if !c.JSON {
-				m.note("%s as of %s", count(n, what), showMoment(api.Moment{Seq: page.Seq, Time: page.Time}))
-			}
-			return nil
+		if page.NextCursor == "" && !c.JSON {
+			defer m.note("%s as of %s", count(n, what), showMoment(api.Moment{Seq: page.Seq, Time: page.Time}))
 		}
-		if page.NextCursor == req.Cursor {
-			return doing("cannot show the tokens of that time", errSamePage)
-		}
-		req.Cursor = page.NextCursor
-	}
+		return page.NextCursor, c.show(m, page.Tokens)
+	})
 }
 
 // count prints how many tokens there were, by their status.
@@ -115,12 +107,7 @@ func (c *auditAsOfCmd) count(ctx context.Context, m *Main, cl *client.Client, re
 
 func (c *auditAsOfCmd) show(m *Main, tokens []api.PastToken) error {
 	if c.JSON {
-		for _, t := range tokens {
-			if err := m.printJSON(t); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(m, tokens)
 	}
 	if len(tokens) == 0 {
 		return nil

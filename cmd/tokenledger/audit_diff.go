@@ -39,39 +39,26 @@ func (c *auditDiffCmd) Run(ctx context.Context, m *Main) error {
 	defer cl.Close()
 	now := time.Now()
 	req := api.DiffRequest{From: c.From.text(now), To: c.To.text(now), Tenant: c.Tenant, Limit: 100, Proof: c.Proof}
-	for n := 0; ; {
+	n := 0
+	return m.pages("cannot show what has changed", &req.Cursor, true, func() (string, error) {
 		page, err := cl.Diff(ctx, req)
-		if c.fewer(err, &req.Limit) {
-			continue
+		for c.fewer(err, &req.Limit) {
+			page, err = cl.Diff(ctx, req)
 		}
 		if err != nil {
-			return doing("cannot show what has changed", err)
-		}
-		if err := c.show(m, page.Changes); err != nil {
-			return err
+			return "", err
 		}
 		n += len(page.Changes)
-		if page.NextCursor == "" {
-			if !c.JSON {
-				m.note("%s changed between %s and %s", count(n, "token"), showMoment(page.From), showMoment(page.To))
-			}
-			return nil
+		if page.NextCursor == "" && !c.JSON {
+			defer m.note("%s changed between %s and %s", count(n, "token"), showMoment(page.From), showMoment(page.To))
 		}
-		if page.NextCursor == req.Cursor {
-			return doing("cannot show what has changed", errSamePage)
-		}
-		req.Cursor = page.NextCursor
-	}
+		return page.NextCursor, c.show(m, page.Changes)
+	})
 }
 
 func (c *auditDiffCmd) show(m *Main, changes []api.TokenChange) error {
 	if c.JSON {
-		for _, change := range changes {
-			if err := m.printJSON(change); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(m, changes)
 	}
 	if len(changes) == 0 {
 		return nil

@@ -50,35 +50,20 @@ func (c *auditEventsCmd) Run(ctx context.Context, m *Main) error {
 		Actor: string(c.Actor), Token: string(c.Token), Site: string(c.Site), IP: string(c.IP), Kind: string(c.Kind),
 		Since: c.Since.before(now), Until: c.Until.before(now), Tenant: c.Tenant, Cursor: c.Cursor, Limit: c.Limit, Proof: c.Proof,
 	}
-	for first := true; ; first = false {
+	first := true
+	return m.pages("cannot show events", &req.Cursor, c.All, func() (string, error) {
 		page, err := cl.AuditEvents(ctx, req)
 		if err != nil {
-			return doing("cannot show events", err)
+			return "", err
 		}
-		if err := c.show(m, page.Events, first && page.NextCursor == ""); err != nil {
-			return err
-		}
-		switch {
-		case page.NextCursor == "":
-			return nil
-		case !c.All:
-			m.note("there are more: --cursor %s, or --all", page.NextCursor)
-			return nil
-		case page.NextCursor == req.Cursor:
-			return doing("cannot show events", errSamePage)
-		}
-		req.Cursor = page.NextCursor
-	}
+		defer func() { first = false }()
+		return page.NextCursor, c.show(m, page.Events, first && page.NextCursor == "")
+	})
 }
 
 func (c *auditEventsCmd) show(m *Main, events []api.AuditEvent, whole bool) error {
 	if c.JSON {
-		for _, e := range events {
-			if err := m.printJSON(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(m, events)
 	}
 	if len(events) == 0 {
 		if whole {

@@ -41,35 +41,18 @@ func (c *tokenHistoryCmd) Run(ctx context.Context, m *Main) error {
 	}
 	defer cl.Close()
 	req := client.HistoryRequest{Cursor: c.Cursor, Limit: c.Limit}
-	for {
+	return m.pages("cannot show the history of "+c.ID, &req.Cursor, c.All, func() (string, error) {
 		page, err := cl.History(ctx, c.ID, req)
 		if err != nil {
-			return doing("cannot show the history of "+c.ID, err)
+			return "", err
 		}
-		if err := c.show(m, page.Events); err != nil {
-			return err
-		}
-		switch {
-		case page.NextCursor == "":
-			return nil
-		case !c.All:
-			m.note("there are more: --cursor %s, or --all", page.NextCursor)
-			return nil
-		case page.NextCursor == req.Cursor:
-			return doing("cannot show the history of "+c.ID, errSamePage)
-		}
-		req.Cursor = page.NextCursor
-	}
+		return page.NextCursor, c.show(m, page.Events)
+	})
 }
 
 func (c *tokenHistoryCmd) show(m *Main, events []api.RecordedEvent) error {
 	if c.JSON {
-		for _, e := range events {
-			if err := m.printJSON(e); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(m, events)
 	}
 	if len(events) == 0 {
 		m.note("no events")

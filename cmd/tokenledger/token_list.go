@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/tokenledger/tokenledger/client/api"
@@ -37,35 +36,20 @@ func (c *tokenListCmd) Run(ctx context.Context, m *Main) error {
 	defer cl.Close()
 	req := c.list(time.Now())
 	req.Limit, req.Cursor = c.Limit, c.Cursor
-	for first := true; ; first = false {
+	first := true
+	return m.pages("cannot list tokens", &req.Cursor, c.All, func() (string, error) {
 		page, err := cl.List(ctx, req)
 		if err != nil {
-			return doing("cannot list tokens", err)
+			return "", err
 		}
-		if err := c.show(m, page.Tokens, first); err != nil {
-			return err
-		}
-		switch {
-		case page.NextCursor == "":
-			return nil
-		case !c.All:
-			m.note("there are more: --cursor %s, or --all", page.NextCursor)
-			return nil
-		case page.NextCursor == req.Cursor:
-			return doing("cannot list tokens", errSamePage)
-		}
-		req.Cursor = page.NextCursor
-	}
+		defer func() { first = false }()
+		return page.NextCursor, c.show(m, page.Tokens, first)
+	})
 }
 
 func (c *tokenListCmd) show(m *Main, tokens []api.Token, first bool) error {
 	if c.JSON {
-		for _, t := range tokens {
-			if err := m.printJSON(t); err != nil {
-				return err
-			}
-		}
-		return nil
+		return printEach(m, tokens)
 	}
 	if len(tokens) == 0 {
 		if first {
@@ -75,6 +59,3 @@ func (c *tokenListCmd) show(m *Main, tokens []api.Token, first bool) error {
 	}
 	return m.print(tokenTable(tokens))
 }
-
-// errSamePage is the cause where a node would be asked for the same page for ever.
-var errSamePage = errors.New("the node gave the cursor of the same page again")
