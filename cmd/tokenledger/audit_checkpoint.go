@@ -43,7 +43,8 @@ func (c *auditCheckpointCmd) Run(ctx context.Context, m *Main) error {
 func (c *auditCheckpointCmd) text(ctx context.Context, m *Main) ([]byte, error) {
 	switch {
 	case c.Data != "" && c.VKey:
-		return dataKey(c.Data)
+		key, err := dataKey(c.Data)
+		return []byte(key + "\n"), err
 	case c.Data != "":
 		return dataCheckpoint(c.Data)
 	}
@@ -79,11 +80,11 @@ func dataCheckpoint(data string) ([]byte, error) {
 }
 
 // dataKey reads the public key of a data directory.
-func dataKey(data string) ([]byte, error) {
-	path := filepath.Join(data, "keys", "identity.json")
+func dataKey(data string) (string, error) {
+	path := identityPath(data)
 	raw, err := verify.ReadFile(path, 1<<20)
 	if err != nil {
-		return nil, doing("cannot read the log's key", err)
+		return "", doing("cannot read the log's key", err)
 	}
 	var identity struct {
 		PublicKey string `json:"public_key"`
@@ -92,7 +93,9 @@ func dataKey(data string) ([]byte, error) {
 		_, err = note.NewVerifier(identity.PublicKey)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s holds no public key: %w", path, err)
+		return "", fmt.Errorf("%s holds no public key: %w", path, err)
 	}
-	return []byte(identity.PublicKey + "\n"), nil
+	return identity.PublicKey, nil
 }
+
+func identityPath(data string) string { return filepath.Join(data, "keys", "identity.json") }

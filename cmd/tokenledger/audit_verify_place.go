@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -85,21 +83,11 @@ func (c *auditVerifyCmd) key(ctx context.Context, place logPlace) (logKey, error
 		vkey, err := givenKey(c.VKey)
 		return logKey{vkey: vkey}, err
 	case place.dataDir != "":
-		path := filepath.Join(place.dataDir, "keys", "identity.json")
-		var identity struct {
-			PublicKey string `json:"public_key"`
-		}
-		raw, err := verify.ReadFile(path, 1<<20)
-		if err == nil {
-			err = json.Unmarshal(raw, &identity)
-		}
-		if err == nil {
-			_, err = note.NewVerifier(identity.PublicKey)
-		}
+		vkey, err := dataKey(place.dataDir)
 		if err != nil {
-			return logKey{}, usage("no key to verify with: give --vkey KEY (%s has none: %w)", path, err)
+			return logKey{}, usage("no key to verify with: give --vkey KEY (%w)", err)
 		}
-		return logKey{identity.PublicKey, fmt.Sprintf("The key came from %s, the same place as the log: compare it with the one that you wrote down, or give that with --vkey.", path)}, nil
+		return logKey{vkey, fmt.Sprintf("The key came from %s, the same place as the log: compare it with the one that you wrote down, or give that with --vkey.", identityPath(place.dataDir))}, nil
 	case place.node != nil:
 		raw, err := verify.Get(ctx, *place.node, "key", maxKey)
 		if err != nil {
