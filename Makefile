@@ -37,7 +37,7 @@ fuzz: ## Fuzz the decoders, FUZZTIME each (default 1m)
 
 chaos: ## Kill -9 a loaded node over and over (ROUNDS, default 50), and flip every byte of a log
 	TOKENLEDGER_EVERY_BYTE=1 go test -race -count=1 -timeout 30m -run TestAnyFlippedByte ./audit/verify
-	TOKENLEDGER_KILL_ROUNDS=$(or $(ROUNDS),50) go test -race -count=1 -timeout 30m -run TestKill ./internal/server/...
+	TOKENLEDGER_KILL_ROUNDS=$(or $(ROUNDS),50) go test -race -count=1 -timeout 30m -run TestKill ./internal/server/... ./cmd/tokenledger
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) ## Check formatting, vet and lint
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,9 +47,16 @@ func mustRun(t *testing.T, args ...string) string {
 }
 
 // Whenever a backup, a restore, or the doctor is killed, the next run ends well, and no
-// event is lost.
+// event is lost. make chaos does it more often.
 func TestKillInTheMiddle(t *testing.T) {
-	const n, rounds = 5000, 6
+	const n = 3000
+	rounds := 2
+	if more := os.Getenv("TOKENLEDGER_KILL_ROUNDS"); more != "" {
+		var err error
+		if rounds, err = strconv.Atoi(more); err != nil {
+			t.Fatal(err)
+		}
+	}
 	d := archivetest.New(t, n)
 	d.Append(7) // not in the log
 	d.Flip(42)

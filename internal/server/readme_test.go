@@ -20,8 +20,8 @@ var varying = []struct {
 	becomes string
 }{
 	{tokenID, "ID"},
-	{regexp.MustCompile(`as of sequence \d+`), "as of sequence N"}, // uses come in between
-	{regexp.MustCompile(`(?m)^not signed yet .*\n`), ""},           // and after the checkpoint
+	{regexp.MustCompile(`\bsequence \d+`), "sequence N"}, // uses come in between
+	{regexp.MustCompile(`(?m)^not signed yet .*\n`), ""}, // and after the checkpoint
 	{regexp.MustCompile(`\b\d+ entries\b`), "N entries"},
 	{regexp.MustCompile(`(?m)^entries +\d+$`), "entries N"},
 	{regexp.MustCompile(`tokenledger/[0-9a-z]{26}(\+[0-9a-f]{8}\+[A-Za-z0-9+/]+=*)?`), "NODE"},
