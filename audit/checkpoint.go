@@ -47,6 +47,7 @@ type checkpoints struct {
 	mu     sync.Mutex
 	signed []byte
 	size   uint64 // of signed
+	held   bool   // until Log.Sign
 	closed bool
 }
 
@@ -55,12 +56,19 @@ type checkpoints struct {
 func (c *checkpoints) keep(l *Log) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.keepLocked(l)
+}
+
+func (c *checkpoints) keepLocked(l *Log) error {
 	tree := l.Tree()
-	if c.signed != nil && uint64(tree.N) == c.size {
+	switch {
+	case c.held || c.signed != nil && uint64(tree.N) == c.size:
 		return nil
-	}
-	if c.closed {
+	case c.closed:
 		return ErrClosed
+	}
+	if fatal := l.failure(); fatal != nil {
+		return fatal
 	}
 	signed, err := sign(l.cfg.Signer, tree)
 	if err != nil {
@@ -73,8 +81,23 @@ func (c *checkpoints) keep(l *Log) error {
 	return nil
 }
 
+// Signed is the size of the newest signed checkpoint.
+func (l *Log) Signed() uint64 {
+	l.checkpoints.mu.Lock()
+	defer l.checkpoints.mu.Unlock()
+	return l.checkpoints.size
+}
+
+// Sign lets a log sign that was opened with [Config.SignLater].
+func (l *Log) Sign() {
+	l.checkpoints.mu.Lock()
+	defer l.checkpoints.mu.Unlock()
+	l.checkpoints.held = false
+}
+
 // Checkpoint commits what was appended and gives a signed checkpoint over it,
-// https://c2sp.org/tlog-checkpoint. Errors: ctx's cause, [ErrClosed], a [*FatalError].
+// https://c2sp.org/tlog-checkpoint; while a log may not sign, the newest there is.
+// Errors: ctx's cause, [ErrClosed], a [*FatalError].
 func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	if err := l.WaitFor(ctx, l.Appended()); err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func (r *Reader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 // hashTile reads a tile of hashes; it may be a partial one.
 func (r *Reader) hashTile(t tlog.Tile) ([]byte, error) {
 	first := uint64(t.N) << layout.TileHeight
-	if t.L < 0 || t.L >= layout.MaxLevels || first+uint64(t.W) > layout.LevelHashes(t.L, r.Size()) {
+	if t.L < 0 || t.L >= layout.MaxLevels || uint64(t.N) > layout.MaxSize>>layout.TileHeight || first+uint64(t.W) > layout.LevelHashes(t.L, r.Size()) {
 		return nil, fmt.Errorf("the tree of %d leaves has no tile %d of level %d that is %d wide", r.Size(), t.N, t.L, t.W)
 	}
 	name := layout.TileFile(t.L)

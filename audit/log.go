@@ -37,6 +37,10 @@ type Config struct {
 	Signer note.Signer
 	// Verifier is of the same key.
 	Verifier note.Verifier
+	// SignLater has the log sign nothing new before [Log.Sign]. What lies on the disk
+	// behind the newest checkpoint is covered by no signature yet, and may not be what
+	// the log wrote: who can, holds it against the stream first.
+	SignLater bool
 	// CommitEvery is how long leaves gather; zero is [DefaultCommitEvery].
 	CommitEvery time.Duration
 	// OnFatal is called at most once, from a goroutine of the log, when a write or a
@@ -188,10 +192,10 @@ func (l *Log) WaitFor(ctx context.Context, seq uint64) error {
 		}
 		l.mu.Unlock()
 		switch {
-		case size >= seq:
-			return nil
 		case fatal != nil:
 			return fatal
+		case size >= seq:
+			return nil
 		case closed:
 			return ErrClosed
 		}
@@ -222,10 +226,17 @@ func (l *Log) run() {
 			}
 			continue
 		}
-		if !l.gather() {
+		switch waiting, more := l.gather(); {
+		case !more:
 			return // closed, and nothing is left
+		case !waiting:
+			continue
 		}
 		l.mu.Lock()
+		if l.fatal != nil {
+			l.mu.Unlock()
+			return
+		}
 		work, l.pending = l.pending, work
 		l.pending.reset()
 		l.broadcast() // there is room
@@ -240,31 +251,28 @@ func (l *Log) run() {
 	}
 }
 
-// gather waits until it is time for a commit. It gives false when the log is closed
-// and nothing is left to be committed.
-func (l *Log) gather() bool {
+// gather waits until it is time for a commit of what waits. more is false when the log is
+// closed and nothing is left.
+func (l *Log) gather() (waiting, more bool) {
 	deadline := time.NewTimer(l.cfg.CommitEvery)
 	defer deadline.Stop()
 	for {
 		l.mu.Lock()
-		waiting, bytes := len(l.pending.ends), len(l.pending.lines)
-		now := l.closed || bytes >= commitAt || waiting > 0 && l.wanted > l.appended-uint64(waiting)
+		n, bytes := len(l.pending.ends), len(l.pending.lines)
+		now := l.closed || bytes >= commitAt || l.wanted > l.appended-uint64(n)
 		closed := l.closed
 		l.mu.Unlock()
 		switch {
-		case waiting == 0 && closed:
-			return false
-		case waiting > 0 && now:
-			return true
+		case n == 0:
+			return false, !closed
+		case now:
+			return true, true
 		}
 		select {
 		case <-l.kick:
 		case <-l.stop:
 		case <-deadline.C:
-			if waiting > 0 {
-				return true
-			}
-			deadline.Reset(l.cfg.CommitEvery)
+			return true, true
 		}
 	}
 }
@@ -286,6 +294,16 @@ func (l *Log) fail(err error) {
 	}
 }
 
+// failure is the FatalError, if there is one.
+func (l *Log) failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fatal == nil {
+		return nil
+	}
+	return l.fatal
+}
+
 // Close commits what was appended, signs it, and closes the files. After a failure it
 // gives the [*FatalError].
 func (l *Log) Close() error {
@@ -300,9 +318,9 @@ func (l *Log) Close() error {
 	l.mu.Unlock()
 	close(l.stop)
 	<-l.done
-	err := l.checkpoints.close(l, l.fatal == nil)
-	if l.fatal != nil {
-		err = l.fatal
+	err := l.failure()
+	if closeErr := l.checkpoints.close(l, err == nil); err == nil {
+		err = closeErr
 	}
 	return joinClose(err, l.disk, l.Reader)
 }

@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -166,5 +167,128 @@ func TestTheRootIsThatOfTheLeavesWhateverTheBatchesAndRestarts(t *testing.T) {
 	}
 	if left, err := os.ReadDir(filepath.Join(dir, layout.EntriesDir)); err != nil || len(left) != 1 {
 		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// A log that rests has its checkpoint, also when somebody has waited for a commit.
+func TestACheckpointIsSignedWithinASecondOfTheLastCommit(t *testing.T) {
+	k := newKey(t)
+	dir := t.TempDir()
+	l := open(t, dir, k)
+	defer l.Close()
+	if err := l.Append(recordedRange(t, 1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.WaitFor(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		signed, err := os.ReadFile(filepath.Join(dir, layout.CheckpointFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if cp, err := audit.OpenCheckpoint(signed, k.verifier); err != nil {
+			t.Fatal(err)
+		} else if cp.N == 3 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+		if t.Context().Err() != nil {
+			return
+		}
+	}
+}
+
+// A log that is to be held against the stream first signs nothing of what it finds.
+func TestALogThatMayNotSignYetSignsNothingNew(t *testing.T) {
+	k := newKey(t)
+	dir := t.TempDir()
+	config := audit.Config{Dir: dir, Signer: k.Signer, Verifier: k.verifier, SignLater: true}
+	l, err := audit.Open(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Append(recordedRange(t, 1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if signed, err := l.Checkpoint(t.Context()); err != nil || l.Signed() != 0 {
+		t.Errorf("it has signed %q: %v", signed, err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l, err = audit.Open(config); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if l.Signed() != 0 || l.Size() != 3 {
+		t.Errorf("after a restart, %d of %d entries are signed", l.Signed(), l.Size())
+	}
+	l.Sign()
+	if _, err := l.Checkpoint(t.Context()); err != nil || l.Signed() != 3 {
+		t.Errorf("%d entries are signed: %v", l.Signed(), err)
+	}
+}
+
+// Who takes the checkpoint away does not make the log one that nothing was signed of.
+func TestALogWithoutItsCheckpointIsRefused(t *testing.T) {
+	k := newKey(t)
+	dir := t.TempDir()
+	l := open(t, dir, k)
+	if err := l.Append(recordedRange(t, 1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, layout.CheckpointFile)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := audit.Open(audit.Config{Dir: dir, Signer: k.Signer, Verifier: k.verifier})
+	if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != layout.CheckpointFile {
+		t.Errorf("it opens: %v", err)
+	}
+}
+
+// The proof that a later tree begins with an earlier one.
+func TestConsistencyIsProved(t *testing.T) {
+	k := newKey(t)
+	l := open(t, t.TempDir(), k)
+	defer l.Close()
+	if err := l.Append(recordedRange(t, 1, 600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.WaitFor(t.Context(), 600); err != nil {
+		t.Fatal(err)
+	}
+	for _, older := range []uint64{1, 2, 255, 256, 257, 599, 600} {
+		p, err := l.ProveConsistency(older, 600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tlog.CheckTree(p, 600, rootOf(t, 600), int64(older), rootOf(t, older)); err != nil {
+			t.Errorf("from %d: %v", older, err)
+		}
+	}
+	if _, err := l.ProveConsistency(1, 601); err == nil {
+		t.Error("there is a proof of what is not there")
+	}
+}
+
+// A tile's number may not run over.
+func TestATileThatIsNotThereIsNotServed(t *testing.T) {
+	k := newKey(t)
+	l := open(t, t.TempDir(), k)
+	defer l.Close()
+	if err := l.Append(recordedRange(t, 1, 300)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.WaitFor(t.Context(), 300); err != nil {
+		t.Fatal(err)
+	}
+	for _, tile := range []tlog.Tile{{H: 8, L: 0, N: 1 << 56, W: 256}, {H: 8, L: -1, N: 1 << 56, W: 256}, {H: 8, L: 0, N: 1, W: 45}, {H: 8, L: 0, N: 2, W: 1}, {H: 8, L: 1, N: 0, W: 2}, {H: 8, L: 8, N: 0, W: 1}} {
+		if b, err := l.Tile(tile); err == nil {
+			t.Errorf("%+v has %d bytes", tile, len(b))
+		}
 	}
 }

@@ -82,9 +82,15 @@ func (l *Log) begin() error {
 // promised looks whether the log has all that its checkpoint was signed over.
 func (l *Log) promised(s layout.State) error {
 	signed, err := l.cfg.FS.ReadFile(layout.CheckpointFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && s.Size == 0:
+		// A new log, whose every later state has a checkpoint beside it.
+		err := l.checkpoints.keep(l)
+		l.checkpoints.held = l.cfg.SignLater
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return &CorruptError{layout.CheckpointFile, fmt.Sprintf("is missing, and the log has %d entries: it was taken away, and with it what was signed", s.Size), err}
+	case err != nil:
 		return err
 	}
 	cp, err := OpenCheckpoint(signed, l.cfg.Verifier)
@@ -101,7 +107,7 @@ func (l *Log) promised(s layout.State) error {
 	if tree.Hash != cp.Hash {
 		return corrupt(layout.CheckpointFile, "was signed over %d entries with the root %s, and the first %d entries have the root %s: the log was altered", cp.N, cp.Hash, cp.N, tree.Hash)
 	}
-	l.checkpoints.signed, l.checkpoints.size = signed, uint64(cp.N)
+	l.checkpoints.signed, l.checkpoints.size, l.checkpoints.held = signed, uint64(cp.N), l.cfg.SignLater
 	return nil
 }
 

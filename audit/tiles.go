@@ -38,11 +38,11 @@ func ParseTile(path string) (t tlog.Tile, entries bool, err error) {
 // Tile gives the bytes of a tile: hashes, or a bundle of entries. Any width that the
 // log has by now can be asked for.
 func (r *Reader) Tile(t tlog.Tile) ([]byte, error) {
-	first := uint64(t.N) << layout.TileHeight
 	have := layout.LevelHashes(max(t.L, 0), r.Size())
-	if t.N < 0 || t.L >= layout.MaxLevels || first+uint64(t.W) > have {
+	if t.N < 0 || t.L >= layout.MaxLevels || uint64(t.N) > have>>layout.TileHeight || uint64(t.N)<<layout.TileHeight+uint64(t.W) > have {
 		return nil, &TileError{torchwood.TilePath(t), fmt.Sprintf("the log has %d leaves", r.Size())}
 	}
+	first := uint64(t.N) << layout.TileHeight
 	if t.L != entriesLevel {
 		return r.hashTile(t)
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -50,14 +51,19 @@ func EncodeSlot(s State) ([]byte, error) {
 	return b[:SlotSize], nil
 }
 
-// DecodeSlot reads a slot. Whatever [EncodeSlot] does not write is [ErrNoState].
+// MaxSize bounds the leaves of a log: the levels of tiles have no room for more, and
+// places in files can be computed without overflowing.
+const MaxSize = 1 << 56
+
+// DecodeSlot reads a slot. Whatever [EncodeSlot] does not write is [ErrNoState], and so
+// is a size that no log can have, or an edge that is not one of that size.
 func DecodeSlot(b []byte) (s State, err error) {
 	doc, rest, ok := bytes.Cut(b, []byte{'\n'})
 	sum := sha256.Sum256(doc)
 	if !ok || !bytes.HasPrefix(rest, append(hex.AppendEncode(nil, sum[:]), '\n')) {
 		return s, ErrNoState
 	}
-	if err := json.Unmarshal(doc, &s); err != nil {
+	if err := json.Unmarshal(doc, &s); err != nil || s.Size > MaxSize || len(s.Edge) != bits.OnesCount64(s.Size) {
 		return State{}, ErrNoState
 	}
 	return s, nil

@@ -16,8 +16,8 @@ import (
 
 // since holds the remembered checkpoint against the current one, as far as that needs
 // no entries.
-func (o *Options) since(key note.Verifier, signed []byte, cp torchwood.Checkpoint) (torchwood.Checkpoint, error) {
-	old, err := openCheckpoint(o.Since, key)
+func (o *Options) since(key note.Verifier, remembered, signed []byte, cp torchwood.Checkpoint) (torchwood.Checkpoint, error) {
+	old, err := openCheckpoint(remembered, key)
 	if err != nil {
 		return old, &Error{
 			File: "remembered checkpoint", Problem: fmt.Sprintf("it is no checkpoint that the key %s has signed: %v", key.Name(), err),
@@ -28,18 +28,18 @@ func (o *Options) since(key note.Verifier, signed []byte, cp torchwood.Checkpoin
 	case cp.N < old.N:
 		return old, bad(layout.CheckpointFile, hintKeep, "it was signed over %d entries, and one over %d is remembered: the log was rolled back, or an older checkpoint is shown again", cp.N, old.N)
 	case cp.N == old.N && cp.Hash != old.Hash:
-		return old, o.fork(signed, cp, old)
+		return old, o.fork(remembered, signed, cp, old)
 	}
 	return old, nil
 }
 
 // fork keeps two checkpoints that cannot both be true as evidence.
-func (o *Options) fork(signed []byte, cp, old torchwood.Checkpoint) error {
+func (o *Options) fork(remembered, signed []byte, cp, old torchwood.Checkpoint) error {
 	e := bad(layout.CheckpointFile, "", "it was signed over %d entries with the root %s, and a remembered one over as many with the root %s: the key has signed two logs", cp.N, cp.Hash, old.Hash)
 	name := filepath.Join(o.EvidenceDir, fmt.Sprintf("tokenledger-fork-%d-%x-%x.txt", cp.N, old.Hash[:4], cp.Hash[:4]))
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "Two checkpoints of the log %s over %d entries, both signed by\n%s\n\nA log has one root for each size: this is a fork.\n", cp.Origin, cp.N, o.Key)
-	fmt.Fprintf(&b, "\n===== remembered =====\n%s\n===== shown now =====\n%s", o.Since, signed)
+	fmt.Fprintf(&b, "\n===== remembered =====\n%s\n===== shown now =====\n%s", remembered, signed)
 	if err := keep(name, b.Bytes()); err != nil {
 		e.Hint = fmt.Sprintf("the evidence could not be kept: %v; keep the remembered and the current checkpoint, both: they prove it to anybody who has the log's key", err)
 		return e

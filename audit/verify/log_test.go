@@ -271,9 +271,9 @@ func files(t testing.TB, dir string) (names []string) {
 
 func check(t testing.TB, src verify.Source, k key, since []byte) (*verify.Report, error) {
 	t.Helper()
-	o := verify.Options{Key: k.vkey, Since: since}
+	o := verify.Options{Key: k.vkey}
 	if since != nil {
-		o.EvidenceDir = t.TempDir()
+		o.Since, o.EvidenceDir = [][]byte{since}, t.TempDir()
 	}
 	return verify.Verify(t.Context(), src, o)
 }

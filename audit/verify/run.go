@@ -53,6 +53,10 @@ func (v *verifier) run(ctx context.Context) error {
 	if v.wrong != nil {
 		return v.wrong.mark.unmet(v.wrong.root)
 	}
+	if len(v.marks) > 0 {
+		// Everything that was promised has to be compared. This is not to come to pass.
+		return bad(layout.StateFile, hintKeep, "%d entries were verified, and a root is known of %d", v.tree.size, v.marks[0].size)
+	}
 	return nil
 }
 

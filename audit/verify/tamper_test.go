@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/tokenledger/tokenledger/audit/layout"
 	"github.com/tokenledger/tokenledger/audit/verify"
@@ -194,7 +196,7 @@ func TestAForkIsKeptAsEvidence(t *testing.T) {
 	one, other := written(t, k, plain(k), 300), written(t, k, plain(k).without(7), 300)
 	remembered, shown := read(t, one, layout.CheckpointFile), read(t, other, layout.CheckpointFile)
 	evidence := t.TempDir()
-	o := verify.Options{Key: k.vkey, Since: remembered, EvidenceDir: evidence}
+	o := verify.Options{Key: k.vkey, Since: [][]byte{remembered}, EvidenceDir: evidence}
 	for _, src := range []verify.Source{verify.Dir(other), verify.Export(exported(t, other))} {
 		_, err := verify.Verify(t.Context(), src, o)
 		e := refused(t, err, layout.CheckpointFile, 0, "the key has signed two logs")
@@ -326,4 +328,35 @@ func TestAPartialTileOfAnEarlierSizeHasToBeTrue(t *testing.T) {
 	flip(t, to, "tile/0/002", 40)
 	_, err := check(t, verify.Export(to), k, nil)
 	refused(t, err, "tile/0/002.p/88", 514, "its hash for the entry of sequence 514 was altered")
+}
+
+// A state of a size that no log can have does not keep the roots that were promised
+// from being compared.
+func TestAnImpossibleStateHidesNothing(t *testing.T) {
+	k := newKey(t)
+	good, forged := written(t, k, plain(k), 300), written(t, k, plain(k).without(17), 300)
+	signed := read(t, good, layout.CheckpointFile)
+	put(t, forged, layout.CheckpointFile, signed)
+	for _, size := range []uint64{1<<64 - 65536, 1 << 63, 1 << 57} {
+		slot, err := layout.EncodeSlot(layout.State{Size: size, Edge: make([]tlog.Hash, bits.OnesCount64(size))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, forged, layout.StateFile, append(slot, slot...))
+		for _, since := range [][]byte{nil, signed} {
+			if _, err := check(t, verify.Dir(forged), k, since); err == nil {
+				t.Errorf("a forged log with a state of %d entries is found true", size)
+			}
+		}
+	}
+}
+
+// Every checkpoint that was remembered is held against the log.
+func TestAllRememberedCheckpointsAreCompared(t *testing.T) {
+	k := newKey(t)
+	log, other := written(t, k, plain(k).without(117), 300), written(t, k, plain(k), 200)
+	early := read(t, written(t, k, plain(k), 10), layout.CheckpointFile)
+	o := verify.Options{Key: k.vkey, EvidenceDir: t.TempDir(), Since: [][]byte{early, read(t, other, layout.CheckpointFile)}}
+	_, err := verify.Verify(t.Context(), verify.Dir(log), o)
+	refused(t, err, layout.CheckpointFile, 0, "of the first 200 entries")
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -16,9 +17,9 @@ type Options struct {
 	// Key is the log's verifier key, as golang.org/x/mod/sumdb/note writes it. It is
 	// required: a key that comes from the log itself proves nothing.
 	Key string
-	// Since, if not nil, is a signed checkpoint of this log that was remembered. The
-	// log must have what it was signed over.
-	Since []byte
+	// Since is signed checkpoints of this log that were remembered. The log must have
+	// what each was signed over.
+	Since [][]byte
 	// EvidenceDir is where two checkpoints that contradict each other are kept; "" is
 	// the current directory.
 	EvidenceDir string
@@ -39,7 +40,7 @@ type Report struct {
 	// Committed is the number of entries that were verified. Those behind Size are
 	// held by the log's own state, and not signed yet.
 	Committed uint64
-	// Since is the size of the remembered checkpoint, if there is one.
+	// Since is the size of the newest remembered checkpoint, if there is one.
 	Since *uint64
 	// Warnings is what is odd, and does not make the log untrue.
 	Warnings []Warning
@@ -69,13 +70,15 @@ func Verify(ctx context.Context, src Source, o Options) (_ *Report, err error) {
 	}
 	r := &Report{Origin: cp.Origin, Key: o.Key, Size: uint64(cp.N), Root: cp.Hash, Checkpoint: signed}
 	marks := []mark{{size: r.Size, root: cp.Hash, what: bySignature}}
-	if o.Since != nil {
-		old, err := o.since(key, signed, cp)
+	for _, remembered := range o.Since {
+		old, err := o.since(key, remembered, signed, cp)
 		if err != nil {
 			return nil, err
 		}
 		size := uint64(old.N)
-		r.Since = &size
+		if r.Since == nil || size > *r.Since {
+			r.Since = &size
+		}
 		marks = append(marks, mark{size: size, root: old.Hash, what: byMemory})
 	}
 	own, err := src.committed(ctx, cp.Tree)
@@ -83,7 +86,7 @@ func Verify(ctx context.Context, src Source, o Options) (_ *Report, err error) {
 		return nil, err
 	}
 	marks = append(marks, own...)
-	slices.SortStableFunc(marks, func(a, b mark) int { return int(int64(a.size) - int64(b.size)) })
+	slices.SortStableFunc(marks, func(a, b mark) int { return cmp.Compare(a.size, b.size) })
 	r.Committed = marks[len(marks)-1].size
 	warnings, err := src.survey(ctx)
 	if err != nil {

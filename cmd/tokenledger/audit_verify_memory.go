@@ -11,9 +11,8 @@ import (
 	"github.com/tokenledger/tokenledger/audit/verify"
 )
 
-// since gives the checkpoint that the log is held against, nil if there is none.
-func (c *auditVerifyCmd) since() ([]byte, error) {
-	var there []byte
+// since gives the checkpoints that the log is held against.
+func (c *auditVerifyCmd) since() (all [][]byte, err error) {
 	if c.Remember != "" {
 		b, err := verify.ReadFile(c.Remember, maxCheckpoint)
 		switch {
@@ -23,14 +22,17 @@ func (c *auditVerifyCmd) since() ([]byte, error) {
 		case !bytes.Contains(b, []byte("\n\n— ")):
 			return nil, usage("--remember: %s holds something else than a checkpoint, and is not overwritten", c.Remember)
 		default:
-			there = b
+			all = append(all, b)
 		}
 	}
-	if c.Since == "" {
-		return there, nil
+	if c.Since != "" {
+		b, err := verify.ReadFile(c.Since, maxCheckpoint)
+		if err != nil {
+			return nil, doing("cannot read the remembered checkpoint", err)
+		}
+		all = append(all, b)
 	}
-	b, err := verify.ReadFile(c.Since, maxCheckpoint)
-	return b, doing("cannot read the remembered checkpoint", err)
+	return all, nil
 }
 
 // remember puts a checkpoint into a file, as a whole: a crash leaves the old or the

@@ -27,17 +27,42 @@ const (
 
 var errCompared = errors.New("everything is compared")
 
+// CompareUnsigned compares those entries of the audit log with the stream, all of them,
+// that no checkpoint is signed over. A [*Refusal] names the first that is not the same.
+func (f *Follower) CompareUnsigned(ctx context.Context) error {
+	_, err := f.compareFrom(ctx, ctx, f.audit.Signed())
+	return err
+}
+
 // CompareFor compares the stream with the audit log from the beginning, for about d,
 // and gives the sequence up to which they agree. A [*Refusal] names the first event
 // that is not the same.
 func (f *Follower) CompareFor(ctx context.Context, d time.Duration) (upTo uint64, err error) {
-	last := f.audit.Size()
-	if last == 0 {
-		return 0, nil
-	}
-	began, stop := context.WithTimeout(ctx, d)
+	within, stop := context.WithTimeout(ctx, d)
 	defer stop()
-	err = f.store.Follow(began, 0, func(batch []events.Recorded) error {
+	upTo, err = f.compareFrom(ctx, within, 0)
+	if err != nil || upTo == f.audit.Size() {
+		return upTo, err
+	}
+	// The time was up. Whether that was because an event cannot be read is seen at once.
+	r, err := f.store.Get(ctx, upTo+1)
+	if errors.Is(err, eventstore.ErrUnavailable) {
+		return upTo, nil // the background asks again
+	}
+	if err = f.judge(upTo+1, r, err); err != nil && ctx.Err() == nil {
+		err = asRefusal(err)
+	}
+	return upTo, err
+}
+
+// compareFrom compares the events behind a sequence with their entries, until all are
+// compared, or within ends.
+func (f *Follower) compareFrom(ctx, within context.Context, after uint64) (upTo uint64, err error) {
+	last := f.audit.Size()
+	if upTo = after; upTo >= last {
+		return upTo, nil
+	}
+	err = f.store.Follow(within, after, func(batch []events.Recorded) error {
 		if upTo+uint64(len(batch)) > last {
 			batch = batch[:last-upTo]
 		}
@@ -50,10 +75,12 @@ func (f *Follower) CompareFor(ctx context.Context, d time.Duration) (upTo uint64
 		return nil
 	})
 	switch {
-	case errors.Is(err, errCompared), began.Err() != nil && ctx.Err() == nil:
+	case errors.Is(err, errCompared):
 		return upTo, nil
 	case ctx.Err() != nil:
 		return upTo, ctx.Err()
+	case within.Err() != nil && errors.Is(err, within.Err()):
+		return upTo, nil
 	}
 	return upTo, asRefusal(err)
 }
@@ -95,7 +122,7 @@ func (f *Follower) CompareOn(ctx context.Context, after uint64) {
 					return
 				}
 			}
-			if !rest(ctx, comparePause*time.Since(began)) {
+			if !rest(ctx, min(comparePause*time.Since(began), time.Second)) { // an outage is no work
 				return
 			}
 		}

@@ -174,7 +174,7 @@ func (s *Server) openAudit(context.Context) error {
 	if _, err := os.Stat(s.cfg.auditDir()); errors.Is(err, fs.ErrNotExist) && s.identity.Evidence().Seq > 0 {
 		s.cfg.Logger.Warn("there is no audit log, and it is made anew from the stream; if there was one, hold the new one against a checkpoint that was kept elsewhere (audit verify --since)", "dir", s.cfg.auditDir())
 	}
-	s.audit, err = audit.Open(audit.Config{Dir: s.cfg.auditDir(), Signer: signer, Verifier: verifier, OnFatal: s.fail, Logger: s.cfg.Logger})
+	s.audit, err = audit.Open(audit.Config{Dir: s.cfg.auditDir(), Signer: signer, Verifier: verifier, SignLater: true, OnFatal: s.fail, Logger: s.cfg.Logger})
 	if bad, ok := errors.AsType[*audit.CorruptError](err); ok {
 		return &follower.Refusal{What: bad.Error(), Hint: "run tokenledger audit verify and tokenledger doctor on the data directory; put the audit directory back from a backup"}
 	}
@@ -276,6 +276,10 @@ func (s *Server) follow(ctx context.Context) error {
 	if err := s.checkRestored(); err != nil {
 		return err
 	}
+	if err := s.follower.CompareUnsigned(ctx); err != nil {
+		return err
+	}
+	s.audit.Sign()
 	compared, err := s.follower.CompareFor(ctx, compareFor)
 	if err != nil {
 		return err
