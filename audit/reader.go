@@ -64,6 +64,9 @@ func readState(fsys FS) (layout.State, int, error) {
 // Size is the number of leaves, which is the last sequence too.
 func (r *Reader) Size() uint64 { return r.state.Load().Size }
 
+// State is what is durable, as the log has recorded it.
+func (r *Reader) State() layout.State { return *r.state.Load() }
+
 // Tree is the size and the root.
 func (r *Reader) Tree() tlog.Tree {
 	s := r.state.Load()

@@ -47,6 +47,9 @@ func Check(ctx context.Context, r *audit.Reader, checkpoint tlog.Tree, progress 
 func check(ctx context.Context, r *audit.Reader, checkpoint tlog.Tree, progress Progress) (*audit.Tree, error) {
 	state := r.Tree()
 	size := uint64(state.N)
+	if _, err := audit.TreeOf(r.State()); err != nil {
+		return nil, &DamageError{File: layout.StateFile, Problem: "cannot be: " + err.Error()}
+	}
 	if uint64(checkpoint.N) > size {
 		return nil, &DamageError{File: layout.CheckpointFile, Problem: fmt.Sprintf("was signed over %d entries, and the log has %d: entries were cut off", checkpoint.N, size)}
 	}

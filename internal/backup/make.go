@@ -57,8 +57,7 @@ func Make(ctx context.Context, o Options) (_ *Made, err error) {
 	if err := apart(o.Data, o.Dir); err != nil {
 		return nil, err
 	}
-	earlier, err := prepare(o.Dir)
-	if err != nil {
+	if _, err := prepare(o.Dir); err != nil {
 		return nil, err
 	}
 	lock, err := identity.LockDir(o.Dir)
@@ -66,6 +65,11 @@ func Make(ctx context.Context, o Options) (_ *Made, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
+	// Another backup may have come to its end before the lock was free.
+	earlier, err := prepare(o.Dir)
+	if err != nil {
+		return nil, err
+	}
 
 	key, err := id.Verifier()
 	if err != nil {
@@ -221,7 +225,7 @@ func (m *Made) copyAll(ctx context.Context, o Options, r *audit.Reader, earlier 
 		return err
 	}
 	m.AsOf = l.Received
-	names, err := m.copyKeys(o)
+	names, err := m.copyKeys(o, earlier)
 	if err != nil {
 		return err
 	}
@@ -259,8 +263,9 @@ func grows(name string, size uint64) bool {
 	return true
 }
 
-// copyKeys copies keys/, as far as it differs, and gives the names.
-func (m *Made) copyKeys(o Options) (names []string, err error) {
+// copyKeys copies keys/ and gives the names. An earlier backup has them already: what
+// it holds is not replaced, or it would be spoilt until the manifest is.
+func (m *Made) copyKeys(o Options, earlier *Manifest) (names []string, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, keysDir), 0o700); err != nil {
 		return nil, err
 	}
@@ -274,6 +279,9 @@ func (m *Made) copyKeys(o Options) (names []string, err error) {
 		there, err := os.ReadFile(filepath.Join(o.Dir, filepath.FromSlash(name)))
 		if err == nil && string(there) == string(content) {
 			continue
+		}
+		if earlier.Size > 0 {
+			return nil, fmt.Errorf("%s has changed since the earlier backup in %s, which is left as it is: name another directory", name, o.Dir)
 		}
 		if err := replace(o.Dir, name, content); err != nil {
 			return nil, err

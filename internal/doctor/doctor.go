@@ -208,8 +208,9 @@ type examination struct {
 	key        note.Verifier      // nil without an identity
 	log        *audit.Reader      // nil if there is none that can be read
 	checkpoint tlog.Tree
-	// unbelievable: the log's checkpoint is not by the node's key.
-	unbelievable bool
+	// signed: there is a checkpoint, good or bad. unbelievable: it is not by the node's
+	// key, or was taken away.
+	signed, unbelievable bool
 	kept         *natsserver.Kept // nil with an external NATS
 	stream       *offline.Stream  // nil if it could not be opened
 	applied      uint64           // the highest sequence that was applied here

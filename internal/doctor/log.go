@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"github.com/tokenledger/tokenledger/audit"
@@ -17,12 +18,12 @@ func (x *examination) examineLog(ctx context.Context) error {
 		signed, tree, err := archive.Checkpoint(x.path("audit"), x.key)
 		switch {
 		case archive.IsDamage(err):
-			x.unbelievable = true
+			x.unbelievable, x.signed = true, true
 			x.report.add("checkpoint_damaged", Damage, err.Error(), "the log's own promise cannot be believed: the file was altered, or it is the log of another node", logDamaged)
 		case err != nil:
 			return err
 		case signed != nil:
-			x.checkpoint = tree
+			x.checkpoint, x.signed = tree, true
 		}
 	}
 	r, err := audit.OpenReader(x.path("audit"))
@@ -41,6 +42,10 @@ func (x *examination) examineLog(ctx context.Context) error {
 	}
 	x.log = r
 	tree := r.Tree()
+	if x.key != nil && x.checkpoint.N == 0 && tree.N > 0 && !x.signed {
+		x.unbelievable = true
+		x.report.add("checkpoint_missing", Damage, fmt.Sprintf("the audit log has %d entries and no checkpoint", tree.N), "a log has one before its first entry: the file was taken away, and with it what was signed", logDamaged)
+	}
 	x.report.Log = &Log{Size: uint64(tree.N), Root: tree.Hash, Checkpoint: uint64(x.checkpoint.N)}
 	err = archive.Check(ctx, r, x.checkpoint, x.cfg.Progress)
 	switch {

@@ -59,11 +59,13 @@ func (s *Store) Examine(ctx context.Context, first, last uint64, to Findings) er
 		}
 		if x.next.Load() > before {
 			idle = 0
-		} else if errors.Is(err, ErrUnavailable) && idle < 20 {
-			idle++
-			select {
-			case <-ctx.Done():
-			case <-time.After(100 * time.Millisecond):
+		}
+		if errors.Is(err, ErrUnavailable) && idle < 20 {
+			if idle++; idle > 1 {
+				select {
+				case <-ctx.Done():
+				case <-time.After(100 * time.Millisecond):
+				}
 			}
 			err = nil
 		}
@@ -73,7 +75,7 @@ func (s *Store) Examine(ctx context.Context, first, last uint64, to Findings) er
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil && !errors.Is(err, ErrUnavailable) || idle == 20 {
+		if err != nil {
 			return fmt.Errorf("examine the stream: %w", err)
 		}
 	}

@@ -2,11 +2,15 @@ package server_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/client/api"
+	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/identity"
 )
 
 // inLog gives a file of the node's audit log.
@@ -133,5 +137,62 @@ func TestAReadModelIsRebuiltFromTheLogAndThenTheStream(t *testing.T) {
 	n.stop()
 	if fileSize(t, inLog(n, "offsets")) <= fileSize(t, filepath.Join(older, "offsets")) {
 		t.Error("the log did not catch up with the stream")
+	}
+}
+
+// A log that was rewritten behind its newest checkpoint agrees with itself. The node
+// refuses it, and does not sign it on its way out.
+func TestALogThatWasRewrittenBehindItsCheckpointIsNotSigned(t *testing.T) {
+	n := filled(t, 5)
+	signed, err := os.ReadFile(inLog(n, "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := audit.OpenReader(inLog(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := identity.Open(filepath.Join(n.data, "keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := id.Signer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := id.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What a hand with the disk and without the key can make: the entries, one of them
+	// altered, all that follows from them, and the first checkpoint there was.
+	forged := filepath.Join(n.dir, "forged")
+	l, err := audit.Open(audit.Config{Dir: forged, Signer: signer, Verifier: verifier, SignLater: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := uint64(1); seq <= was.Size(); seq++ {
+		r, err := was.Event(seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seq == 4 {
+			r.Raw = bytes.Replace(r.Raw, []byte("before the fault"), []byte("after the fault!"), 1)
+		}
+		if err := l.Append([]events.Recorded{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(l.Close(), was.Close()); err != nil {
+		t.Fatal(err)
+	}
+	copyTree(t, forged, inLog(n))
+	mustRefuse(t, n, "sequence 4", "not the one in the audit log")
+	after, err := os.ReadFile(inLog(n, "checkpoint"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cp, err := audit.OpenCheckpoint(after, verifier); err != nil || cp.N != 0 || bytes.Equal(after, signed) {
+		t.Errorf("the node has signed what it refuses: %s (%v)", after, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -158,7 +159,8 @@ func (s *Server) openData(context.Context) error {
 		return err
 	}
 	s.source = "/tokenledger/" + s.identity.Node
-	return nil
+	// What a restore that was killed at its very end has left: the keys come last.
+	return os.RemoveAll(filepath.Join(s.cfg.DataDir, identity.RestoringDir))
 }
 
 // openAudit opens the audit log, and with it the archive of the stream.
