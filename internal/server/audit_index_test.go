@@ -12,6 +12,7 @@ import (
 // TestABrokenIndexLeavesTheNodeRunning shows that questions are refused, and nothing
 // else.
 func TestABrokenIndexLeavesTheNodeRunning(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	made, secret := generate(t, n.client(), api.GenerateRequest{Name: "one"})

@@ -61,6 +61,7 @@ func (x *external) url() string { return "nats://127.0.0.1:" + strconv.Itoa(x.po
 // Two nodes on one stream: what one does the other knows, and a node that loses
 // the stream stops answering until it has it back.
 func TestTwoNodesOnOneStream(t *testing.T) {
+	t.Parallel()
 	x := newExternal(t)
 	one, two := newNode(t, "--nats-url", x.url()), newNode(t, "--nats-url", x.url())
 	one.start()
@@ -121,6 +122,7 @@ func TestTwoNodesOnOneStream(t *testing.T) {
 
 // The embedded server's listener is locked by the ledger's own tokens.
 func TestSubscribers(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	c := n.client()

@@ -56,6 +56,7 @@ func generate(t *testing.T, c *client.Client, req api.GenerateRequest) (token ap
 // TestBadRequests shows that each is refused with its status and code, in the
 // form of RFC 9457, and that nothing was written.
 func TestBadRequests(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, "--policy-max-life", "365d")
 	n.start()
 	c := n.client()
@@ -203,6 +204,7 @@ func (n *node) events() (count int) {
 
 // TestReasons shows every reason of the contract over the wire.
 func TestReasons(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	c := n.client()
@@ -268,6 +270,7 @@ func TestReasons(t *testing.T) {
 // TestUsesReachTheRecord shows that validations and rejections are in the history
 // and the counters, in both durabilities.
 func TestUsesReachTheRecord(t *testing.T) {
+	t.Parallel()
 	for _, durability := range []string{"journal", "strict"} {
 		t.Run(durability, func(t *testing.T) {
 			n := newNode(t, "--usage-durability", durability, "--usage-window", "20ms")
@@ -315,6 +318,7 @@ func TestUsesReachTheRecord(t *testing.T) {
 // TestIdempotency shows that a repeat gives the first answer, whatever came
 // between.
 func TestIdempotency(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	body := `{"name":"once","site":"shop"}`
@@ -398,6 +402,7 @@ func TestIdempotency(t *testing.T) {
 // TestRevokeHoldsAtOnce shows, under concurrent validation, that no validation
 // that begins after the revocation was answered finds the token good.
 func TestRevokeHoldsAtOnce(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	c := n.client()
@@ -435,6 +440,7 @@ func TestRevokeHoldsAtOnce(t *testing.T) {
 // begun with a good token, and comes whole only after that token's revocation was
 // answered, is refused.
 func TestARevokedCallerIsRefusedInTheMiddleOfARequest(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	c := n.client()
@@ -489,6 +495,7 @@ func TestARevokedCallerIsRefusedInTheMiddleOfARequest(t *testing.T) {
 // TestAnImportIsBoundedWhateverItsLinesAre shows that lines which cannot be read count,
 // and that nobody without the permission has his lines read.
 func TestAnImportIsBoundedWhateverItsLinesAre(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	lines := strings.Repeat("x\n", 10_001)
@@ -506,6 +513,7 @@ func TestAnImportIsBoundedWhateverItsLinesAre(t *testing.T) {
 // TestRotationRace shows that of many rotations of one token at once exactly one
 // is done.
 func TestRotationRace(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	c := n.client()
@@ -530,6 +538,7 @@ func TestRotationRace(t *testing.T) {
 
 // TestTheLastRootStays shows that nobody can lock everybody out.
 func TestTheLastRootStays(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	c := n.client()

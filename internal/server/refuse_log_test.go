@@ -39,6 +39,7 @@ func edit(t *testing.T, path, was, is string) (undo func()) {
 
 // A node does not go on with a log that is not the one it wrote, and says where.
 func TestRefusesADamagedAuditLog(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	segment := inLog(n, "entries", "000000000.jsonl")
 	last := fileSize(t, segment) - 10
@@ -100,6 +101,7 @@ func TestRefusesADamagedAuditLog(t *testing.T) {
 // A read model is not built from an entry that was altered: the node would honour a
 // token that nobody generated.
 func TestAReadModelIsNotBuiltFromAnAlteredLog(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	undo := edit(t, inLog(n, "entries", "000000000.jsonl"), "before the fault", "after the fault!")
 	if err := os.RemoveAll(filepath.Join(n.data, "projections")); err != nil {
@@ -116,6 +118,7 @@ func TestAReadModelIsNotBuiltFromAnAlteredLog(t *testing.T) {
 
 // The read model is built from the log alone as far as that goes.
 func TestAReadModelIsRebuiltFromTheLogAndThenTheStream(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	older := filepath.Join(n.dir, "older")
 	copyTree(t, inLog(n), older)
@@ -143,6 +146,7 @@ func TestAReadModelIsRebuiltFromTheLogAndThenTheStream(t *testing.T) {
 // A log that was rewritten behind its newest checkpoint agrees with itself. The node
 // refuses it, and does not sign it on its way out.
 func TestALogThatWasRewrittenBehindItsCheckpointIsNotSigned(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	signed, err := os.ReadFile(inLog(n, "checkpoint"))
 	if err != nil {

@@ -74,6 +74,7 @@ func mustRefuse(t *testing.T, n *node, words ...string) {
 }
 
 func TestRefusesADeletedStream(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	if err := os.RemoveAll(filepath.Join(n.data, "stream")); err != nil {
 		t.Fatal(err)
@@ -82,6 +83,7 @@ func TestRefusesADeletedStream(t *testing.T) {
 }
 
 func TestRefusesADeletedStreamWithoutTheReadModelToo(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	for _, dir := range []string{"stream", "projections"} {
 		if err := os.RemoveAll(filepath.Join(n.data, dir)); err != nil {
@@ -107,10 +109,12 @@ func rolledBack(t *testing.T) *node {
 }
 
 func TestRefusesAnOlderCopyOfTheStream(t *testing.T) {
+	t.Parallel()
 	mustRefuse(t, rolledBack(t), "rolled back")
 }
 
 func TestRefusesAnOlderCopyOfTheStreamWithoutTheReadModelToo(t *testing.T) {
+	t.Parallel()
 	n := rolledBack(t)
 	if err := os.RemoveAll(filepath.Join(n.data, "projections")); err != nil {
 		t.Fatal(err)
@@ -121,6 +125,7 @@ func TestRefusesAnOlderCopyOfTheStreamWithoutTheReadModelToo(t *testing.T) {
 // An older copy that went on elsewhere is longer than what was applied here, and
 // yet not what was applied here.
 func TestRefusesAStreamThatWentAnotherWay(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	copyTree(t, n.data, filepath.Join(n.dir, "fork"))
 	for i, name := range []string{"here", "there", "there too", "and there"} {
@@ -140,6 +145,7 @@ func TestRefusesAStreamThatWentAnotherWay(t *testing.T) {
 }
 
 func TestRefusesTheStreamOfAnotherLedger(t *testing.T) {
+	t.Parallel()
 	n, other := filled(t, 5), filled(t, 9)
 	copyTree(t, filepath.Join(other.data, "stream"), filepath.Join(n.data, "stream"))
 	mustRefuse(t, n, "replaced or altered")
@@ -159,6 +165,7 @@ func TestRefusesTheStreamOfAnotherLedger(t *testing.T) {
 }
 
 func TestRefusesATrimmedStream(t *testing.T) {
+	t.Parallel()
 	for name, trim := range map[string]func(jetstream.StreamConfig) jetstream.StreamConfig{
 		"to few":  func(c jetstream.StreamConfig) jetstream.StreamConfig { c.MaxMsgs = 3; return c },
 		"by size": func(c jetstream.StreamConfig) jetstream.StreamConfig { c.MaxBytes = 2000; return c },
@@ -224,6 +231,7 @@ func tampered(t *testing.T, n *node, change func(jetstream.StreamConfig) jetstre
 // A byte that flips in a block, together with an index that is gone (as after a
 // crash), makes the broker roll back without a word, or lose a whole block.
 func TestRefusesAFlippedByte(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 40)
 	clean := filepath.Join(n.dir, "clean")
 	copyTree(t, n.data, clean)
@@ -273,6 +281,7 @@ func contents(t *testing.T, dir string) map[string][32]byte {
 // A damaged block that the server has closed makes it leave out the whole stream, and
 // would make it remove what is left of it.
 func TestRefusesADamagedClosedBlockAndLeavesTheRest(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 3)
 	n.start()
 	var lines strings.Builder
@@ -344,6 +353,7 @@ func removeIndex(t *testing.T, data string) {
 
 // What is disposable may go: the read model is built anew.
 func TestRebuildsADeletedReadModel(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	if err := os.RemoveAll(filepath.Join(n.data, "projections")); err != nil {
 		t.Fatal(err)
@@ -356,6 +366,7 @@ func TestRebuildsADeletedReadModel(t *testing.T) {
 }
 
 func TestASecondProcessIsRefused(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	second := newNode(t)
@@ -373,6 +384,7 @@ func TestASecondProcessIsRefused(t *testing.T) {
 }
 
 func TestABusyPortIsRefusedAndNothingIsWritten(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	for _, args := range [][]string{
@@ -394,6 +406,7 @@ func TestABusyPortIsRefusedAndNothingIsWritten(t *testing.T) {
 }
 
 func TestADirectoryOfANewerVersionIsRefused(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 1)
 	path := filepath.Join(n.data, "keys", "identity.json")
 	raw, err := os.ReadFile(path)
@@ -417,6 +430,7 @@ func TestADirectoryOfANewerVersionIsRefused(t *testing.T) {
 }
 
 func TestADirectoryThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	file := filepath.Join(n.dir, "a-file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -445,6 +459,7 @@ func small(t *testing.T, dir string, size string) {
 }
 
 func TestAReadOnlyDisk(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	small(t, n.data, "64m")
 	if err := syscall.Mount("", n.data, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
@@ -462,6 +477,7 @@ func TestAReadOnlyDisk(t *testing.T) {
 // On a full disk every call gets a clear refusal, nothing that was acknowledged
 // is lost, and a token that was revoked stays so.
 func TestAFullDisk(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	small(t, n.data, "96m")
 	n.start()
@@ -542,6 +558,7 @@ func fill(t *testing.T, path string) {
 // A stream that was altered in its middle, and is whole in every other way, has the
 // same last event.
 func TestRefusesAStreamThatWasAlteredInTheMiddle(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 5)
 	was := openStream(t, n.data)
 	var messages []*jetstream.RawStreamMsg
@@ -571,6 +588,7 @@ func TestRefusesAStreamThatWasAlteredInTheMiddle(t *testing.T) {
 
 // TestRefusesAForeignEvent: somebody who reached the stream published on it.
 func TestRefusesAForeignEvent(t *testing.T) {
+	t.Parallel()
 	for name, publish := range map[string]func(old *jetstream.RawStreamMsg) (subject string, data []byte){
 		"no event": func(*jetstream.RawStreamMsg) (string, []byte) {
 			return "ledger.default.revoked", []byte(`{"not":"ours"}`)

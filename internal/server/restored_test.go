@@ -58,6 +58,7 @@ func reason(t *testing.T, n *node, token string) string {
 
 // A restore never brings a revoked token back to life silently.
 func TestARestoredNodeDoesNotServeWhatItKnowsToBeOld(t *testing.T) {
+	t.Parallel()
 	old, dir, since, revoked := lostNode(t)
 	n := restoredNode(t, old, backup.RestoreOptions{Dir: dir, Since: since})
 	mustRefuse(t, n, "restored from a backup of", "revocations among them", "--accept-loss")
@@ -87,6 +88,7 @@ func TestARestoredNodeDoesNotServeWhatItKnowsToBeOld(t *testing.T) {
 
 // With a stream that has what the backup has not, nothing is lost.
 func TestARestoredNodeReplaysPastTheNewestCheckpoint(t *testing.T) {
+	t.Parallel()
 	x := newExternal(t)
 	old, dir, since, revoked := lostNode(t, "--nats-url", x.url())
 	n := restoredNode(t, old, backup.RestoreOptions{Dir: dir, Since: since, NATSURL: x.url(), Replicas: 1})
@@ -101,6 +103,7 @@ func TestARestoredNodeReplaysPastTheNewestCheckpoint(t *testing.T) {
 
 // A stream that was made anew from the log is, to the node, the one that it was.
 func TestANodeServesFromARestoredStream(t *testing.T) {
+	t.Parallel()
 	n := filled(t, 20)
 	before := archivetest.Files(t, filepath.Join(n.data, "audit"))
 	if err := os.RemoveAll(filepath.Join(n.data, "stream")); err != nil {

@@ -17,6 +17,7 @@ import (
 // TestNoSecretIsKept plants secrets wherever a caller can put them, and looks for
 // them on the disk, in the log and in the process list.
 func TestNoSecretIsKept(t *testing.T) {
+	t.Parallel()
 	n := newNode(t, "--log-level", "debug", "--usage-window", "10ms")
 	n.start()
 	c := n.client()

@@ -21,6 +21,7 @@ import (
 // An orderly stop finishes the requests that run: none gets an error of a part
 // that was closed before it.
 func TestAStopUnderLoadCutsNoRequestOff(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	_, secret := generate(t, n.client(), api.GenerateRequest{Name: "checked"})
@@ -69,6 +70,7 @@ func TestAStopUnderLoadCutsNoRequestOff(t *testing.T) {
 // repeat; the repeat of a finished one gives the first answer, whatever was
 // generated since.
 func TestABulkRevocationIsFinishedByItsRepeat(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	const many = 3500
