@@ -204,6 +204,16 @@ func flip(t *testing.T, path string, at int) {
 	must(t, os.WriteFile(path, raw, 0o600))
 }
 
+// A first backup that was killed before it had put its mark is begun again.
+func TestABackupThatWasKilledAtItsBeginningIsBegunAgain(t *testing.T) {
+	d := archivetest.New(t, 30)
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, incompleteFile+layout.NewSuffix), nil, 0o600))
+	_, err := Make(t.Context(), Options{Data: d.Dir, Dir: dir})
+	must(t, err)
+	mustVerify(t, dir, 30)
+}
+
 func TestADamagedLogIsNotBackedUpSilently(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(t *testing.T, d archivetest.Data)

@@ -147,7 +147,9 @@ func prepare(dir string) (*Manifest, error) {
 		return nil, err
 	}
 	for _, e := range entries {
-		if e.Name() != "lock" {
+		// A run that was killed at its very beginning leaves its mark under a name of
+		// its own.
+		if e.Name() != "lock" && e.Name() != incompleteFile+layout.NewSuffix {
 			return nil, fmt.Errorf("%s is not empty, and holds no backup: name a new directory, or one that has an earlier backup of this node", dir)
 		}
 	}
