@@ -34,7 +34,6 @@ func TestASegmentThatIsJustFullIsFoundTrue(t *testing.T) {
 	k := newKey(t)
 	dir := written(t, k, plain(k), layout.SegmentLeaves)
 	whole(t, verify.Dir(dir), k, dir, layout.SegmentLeaves)
-	whole(t, verify.Export(exported(t, dir)), k, dir, layout.SegmentLeaves)
 }
 
 // whole wants a report without warnings, and progress up to the end.

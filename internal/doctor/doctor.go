@@ -211,9 +211,9 @@ type examination struct {
 	// signed: there is a checkpoint, good or bad. unbelievable: it is not by the node's
 	// key, or was taken away.
 	signed, unbelievable bool
-	kept         *natsserver.Kept // nil with an external NATS
-	stream       *offline.Stream  // nil if it could not be opened
-	applied      uint64           // the highest sequence that was applied here
+	kept                 *natsserver.Kept // nil with an external NATS
+	stream               *offline.Stream  // nil if it could not be opened
+	applied              uint64           // the highest sequence that was applied here
 }
 
 func examine(ctx context.Context, cfg Config) (report *Report, restored *Restored, err error) {
