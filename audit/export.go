@@ -46,6 +46,9 @@ func ExportTiles(r *Reader, checkpoint []byte, dir string, progress func(done, t
 	if err := sameRoot(r, cp); err != nil {
 		return err
 	}
+	if err := r.prove(r.state.Load()); err != nil {
+		return err
+	}
 	x := &export{reader: r, dir: dir}
 	if x.earlier, err = earlierExport(r, dir, cp); err != nil {
 		return err
@@ -144,6 +147,9 @@ func (x *export) put(t tlog.Tile) error {
 		return nil // complete, since its checkpoint is there
 	}
 	data, err := x.reader.Tile(t)
+	if err == nil && t.L != entriesLevel && t.W == layout.TileWidth {
+		err = x.reader.holdsTile(t, data)
+	}
 	if err != nil {
 		return err
 	}

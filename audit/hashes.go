@@ -48,6 +48,23 @@ func (r *Reader) hashTile(t tlog.Tile) ([]byte, error) {
 	return data, readFull(f, name, data, first*layout.HashSize)
 }
 
+// holdsTile holds a full tile of hashes against the one hash that the level above has
+// for it.
+func (r *Reader) holdsTile(t tlog.Tile, data []byte) error {
+	above, err := r.hashes(t.L+1, uint64(t.N), 1)
+	if err != nil {
+		return err
+	}
+	var tile Tree
+	for i := range layout.TileWidth {
+		tile.Push(tlog.Hash(data[i*layout.HashSize:(i+1)*layout.HashSize]), nil)
+	}
+	if tile.Root() != above[0] {
+		return corrupt(layout.TileFile(t.L), "has hashes at its places from %d on that do not make the hash that level %d has for them", t.N<<layout.TileHeight, t.L+1)
+	}
+	return nil
+}
+
 // LeafHash gives the hash that the log has for a sequence.
 func (r *Reader) LeafHash(seq uint64) (tlog.Hash, error) {
 	all, err := r.LeafHashes(seq, seq)

@@ -5,6 +5,8 @@ import (
 
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tokenledger/tokenledger/audit/layout"
 )
 
 // Prove gives the proof that the leaf of a sequence is in the tree of the first size
@@ -47,6 +49,10 @@ func (r *Reader) Proof(seq uint64, checkpoint []byte) ([]byte, error) {
 	p, err := r.Prove(seq, uint64(cp.N))
 	if err != nil {
 		return nil, err
+	}
+	// Nobody is to be given a proof that proves nothing.
+	if err := tlog.CheckRecord(p, cp.N, cp.Hash, int64(seq-1), tlog.RecordHash(leaf)); err != nil {
+		return nil, &CorruptError{layout.TilesDir, fmt.Sprintf("has hashes that do not lead from the entry of sequence %d to the root that was signed over %d entries", seq, cp.N), err}
 	}
 	return torchwood.FormatProofWithExtraData(int64(seq-1), leaf, p, checkpoint), nil
 }

@@ -16,7 +16,9 @@ import (
 )
 
 // Reader reads the leaves and hashes that are durable. It is safe for concurrent
-// use. It believes the disk: a leaf that was altered there is given as it is.
+// use. A leaf is held against the hash that the log has for it, so one that was altered
+// on the disk is not given. Whether the hashes are those that were signed is the
+// verifier's to say; a node holds them against the stream.
 type Reader struct {
 	fs    FS
 	state atomic.Pointer[layout.State]
@@ -128,8 +130,40 @@ const run = 1 << 20
 
 // Leaves calls each with the leaves of the sequences first to last, in order, until it
 // returns an error, which Leaves gives back. Leaves past the log's end are left out.
-// each may keep the leaf.
+// each may keep the leaf. One that has not the hash that the log has for it is a
+// [*CorruptError].
 func (r *Reader) Leaves(first, last uint64, each func(seq uint64, leaf []byte) error) error {
+	return r.HashedLeaves(first, last, func(seq uint64, leaf []byte, _ tlog.Hash) error { return each(seq, leaf) })
+}
+
+// hashesAtOnce is how many hashes are read along with leaves.
+const hashesAtOnce = 4096
+
+// HashedLeaves is [Reader.Leaves], and gives each leaf's hash.
+func (r *Reader) HashedLeaves(first, last uint64, each func(seq uint64, leaf []byte, h tlog.Hash) error) error {
+	var (
+		hasher Hasher
+		hashes []tlog.Hash
+		from   uint64 // the sequence of the first of hashes
+	)
+	last = min(last, r.Size())
+	return r.walk(first, last, func(seq uint64, leaf []byte) (err error) {
+		if seq >= from+uint64(len(hashes)) {
+			from = seq
+			if hashes, err = r.LeafHashes(seq, min(last, seq+hashesAtOnce-1)); err != nil {
+				return err
+			}
+		}
+		h := hasher.Sum(leaf)
+		if h != hashes[seq-from] {
+			return notTheLeaf(seq)
+		}
+		return each(seq, leaf, h)
+	})
+}
+
+// walk is Leaves without a look at the hashes.
+func (r *Reader) walk(first, last uint64, each func(seq uint64, leaf []byte) error) error {
 	last = min(last, r.Size())
 	for first = max(first, 1); first <= last; {
 		segment := (first - 1) / layout.SegmentLeaves
@@ -142,7 +176,7 @@ func (r *Reader) Leaves(first, last uint64, each func(seq uint64, leaf []byte) e
 	return nil
 }
 
-// segment is Leaves within one segment.
+// segment is walk within one segment.
 func (r *Reader) segment(n, first, last uint64, each func(uint64, []byte) error) error {
 	ends, begin, err := r.ends(n, first, last)
 	if err != nil {

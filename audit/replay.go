@@ -100,7 +100,7 @@ type replay struct {
 
 func (p *replay) run() error {
 	first := p.after/layout.TileWidth*layout.TileWidth + 1 // whole tiles are proved
-	err := p.r.Leaves(first, p.size, func(seq uint64, leaf []byte) error {
+	err := p.r.walk(first, p.size, func(seq uint64, leaf []byte) error {
 		p.leaves = append(p.leaves, leaf)
 		p.hashes.Push(p.hasher.Sum(leaf), nil)
 		if seq%layout.TileWidth == 0 || seq == p.size {

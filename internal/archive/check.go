@@ -78,34 +78,14 @@ func check(ctx context.Context, r *audit.Reader, checkpoint tlog.Tree, progress 
 	return t, nil
 }
 
-// hashesAtOnce is how many hashes of the log are held in memory.
-const hashesAtOnce = 4096
-
-// Leaves is [audit.Reader.Leaves] for those who must not believe the disk: each leaf is
-// held against the hash that the log has for it, and must be the one of its sequence.
+// Leaves is [audit.Reader.HashedLeaves] for those who must not believe the disk: each
+// leaf must also be the one of its sequence. It ends when ctx does.
 func Leaves(ctx context.Context, r *audit.Reader, first, last uint64, each func(seq uint64, leaf []byte, h tlog.Hash) error) error {
-	var hashes []tlog.Hash
-	from := first
-	var hash audit.Hasher
-	if first > last {
-		return nil
-	}
-	return r.Leaves(first, last, func(seq uint64, leaf []byte) error {
-		if seq >= from+uint64(len(hashes)) {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			var err error
-			if hashes, err = r.LeafHashes(seq, min(last, seq+hashesAtOnce-1)); err != nil {
-				return err
-			}
-			from = seq
+	return r.HashedLeaves(first, last, func(seq uint64, leaf []byte, h tlog.Hash) error {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		h := hash.Sum(leaf)
 		file := layout.SegmentFile((seq - 1) / layout.SegmentLeaves)
-		if want := hashes[seq-from]; h != want {
-			return &DamageError{file, seq, fmt.Sprintf("has an entry for sequence %d with the hash %s, and %s has %s for it: one of the two was altered", seq, h, layout.TileFile(0), want)}
-		}
 		switch l, err := layout.ParseLeaf(leaf); {
 		case err != nil:
 			return &DamageError{file, seq, fmt.Sprintf("has no entry where that of sequence %d should be: %v", seq, err)}

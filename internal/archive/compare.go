@@ -14,6 +14,9 @@ import (
 	"github.com/tokenledger/tokenledger/internal/eventstore"
 )
 
+// hashesAtOnce is how many hashes of the log are held in memory.
+const hashesAtOnce = 4096
+
 // Comparison says how a stream and the archive agree.
 type Comparison struct {
 	// Archive is the number of entries, Stream the last sequence; 0 without a stream.

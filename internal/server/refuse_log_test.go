@@ -3,7 +3,9 @@ package server_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -35,6 +37,27 @@ func edit(t *testing.T, path, was, is string) (undo func()) {
 	}
 	write(bytes.Replace(before, []byte(was), []byte(is), 1))
 	return func() { write(before) }
+}
+
+// overwrite is edit in the place of the text alone, where a node writes to the file.
+func overwrite(t *testing.T, path, was, is string) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.Index(raw, []byte(was))
+	if at < 0 || len(was) != len(is) {
+		t.Fatalf("%s does not hold %q", path, was)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt([]byte(is), int64(at))
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A node does not go on with a log that is not the one it wrote, and says where.
@@ -198,5 +221,48 @@ func TestALogThatWasRewrittenBehindItsCheckpointIsNotSigned(t *testing.T) {
 	}
 	if cp, err := audit.OpenCheckpoint(after, verifier); err != nil || cp.N != 0 || bytes.Equal(after, signed) {
 		t.Errorf("the node has signed what it refuses: %s (%v)", after, err)
+	}
+}
+
+// An entry that is altered on the disk of a running node, to the same length, is given
+// by no question, no proof, no tile and no export.
+func TestAnAlteredEntryIsGivenByNobody(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.start()
+	c := n.client()
+	victim, _ := generate(t, c, api.GenerateRequest{Name: "victim"})
+	if _, err := c.Revoke(t.Context(), victim.ID, api.RevokeRequest{ReasonCode: "leaked", Reason: "stolen by mallory"}); err != nil {
+		t.Fatal(err)
+	}
+	n.must(200, "GET", "/v1/audit/checkpoint", n.token, "")
+	overwrite(t, inLog(n, "entries", "000000000.jsonl"), "stolen by mallory", "routine cleanup..")
+	seq := n.must(200, "GET", "/v1/tokens/"+victim.ID, n.token, "")
+	at := decoded[api.Token](t, seq).Seq
+	for _, ask := range [][3]string{
+		{"GET", "/v1/audit/events?kind=revoked"},
+		{"GET", fmt.Sprintf("/v1/audit/proofs/%d", at)},
+		{"GET", fmt.Sprintf("/v1/audit/diff?from=2&to=%d", at)},
+		{"GET", fmt.Sprintf("/v1/audit/as-of?seq=%d", at)},
+		{"GET", fmt.Sprintf("/v1/audit/tile/entries/000.p/%d", at)},
+		{"POST", "/v1/audit/trace", `{"token":"victim"}`},
+	} {
+		status, _, body := n.ask(ask[0], ask[1], n.token, ask[2])
+		if status != 503 || !bytes.Contains(body, []byte(`"audit_log_damaged"`)) || bytes.Contains(body, []byte("routine")) {
+			t.Errorf("%s: %d %s", ask[1], status, body)
+		}
+	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"audit", "proof", fmt.Sprint(at), "--data", n.data}, {"audit", "export-tiles", filepath.Join(n.dir, "export"), "--data", n.data},
+	} {
+		out, err := exec.Command(path, args...).CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitVerification || !bytes.Contains(out, []byte(fmt.Sprintf("sequence %d", at))) {
+			t.Errorf("%v: %v %s", args, err, out)
+		}
 	}
 }
