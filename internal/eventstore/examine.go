@@ -173,22 +173,56 @@ func (x *examination) read(ctx context.Context) error {
 	}
 }
 
-// step asks for single messages until one can be read.
+const (
+	// oneByOne is how many lost messages are asked for before strides are taken.
+	oneByOne = 16
+	// stride is how far apart messages are asked for then, at the most.
+	stride = 256
+)
+
+// step looks for the next message that can be read, and hands it on. The server reads a
+// damaged block anew for each message that is asked for, which takes it 5 ms or 30, and
+// a block has thousands: behind a few that are lost it takes strides, and then goes back
+// by halves. So fewer than [stride] messages that can be read, between many that cannot,
+// may count as lost.
 func (x *examination) step(ctx context.Context) error {
 	from := x.next.Load()
-	for seq := from; seq <= x.last && x.err == nil && ctx.Err() == nil; seq++ {
+	lost := from - 1 // the last that is known to be
+	for seq := from; seq <= x.last && ctx.Err() == nil; {
 		m, err := x.store.message(ctx, seq)
 		switch {
 		case err == nil:
-			x.found(m)
+			return x.first(ctx, lost, m)
+		case !errors.Is(err, ErrNotFound):
+			return err
+		case seq == x.last:
+			x.lost(x.last + 1)
 			return nil
+		}
+		lost = seq
+		far := uint64(1)
+		if gone := seq - from + 1; gone >= oneByOne {
+			far = min(gone, stride)
+		}
+		seq = min(seq+far, x.last)
+	}
+	return ctx.Err()
+}
+
+// first hands on the first message that can be read behind one that is lost; m is one
+// further on.
+func (x *examination) first(ctx context.Context, lost uint64, m Stored) error {
+	for m.Seq-lost > 1 && ctx.Err() == nil {
+		mid, err := x.store.message(ctx, lost+(m.Seq-lost)/2)
+		switch {
+		case err == nil:
+			m = mid
 		case errors.Is(err, ErrNotFound):
+			lost += (m.Seq - lost) / 2
 		default:
 			return err
 		}
 	}
-	if x.err == nil && ctx.Err() == nil && from <= x.last {
-		x.lost(x.last + 1)
-	}
+	x.found(m)
 	return ctx.Err()
 }
