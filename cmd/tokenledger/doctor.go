@@ -128,7 +128,7 @@ func doctorText(r *doctor.Report) string {
 	case r.Damaged():
 		say("Damaged: events are lost or changed.")
 	default:
-		say("There is trouble, and no event is lost or changed.")
+		say("There is trouble; the stream and the log are whole.")
 	}
 	return b.String()
 }

@@ -220,7 +220,7 @@ func examine(ctx context.Context, cfg Config) (report *Report, restored *Restore
 	x := &examination{cfg: cfg, report: &Report{Data: cfg.Data, Healthy: true, Findings: []Finding{}}}
 	defer func() { err = errors.Join(err, x.close()) }()
 	x.examineKeys()
-	for _, part := range []func(context.Context) error{x.examineLog, x.examineStream, x.examineEvidence, x.examineReadModel, x.examineRest} {
+	for _, part := range []func(context.Context) error{x.examineLog, x.examineEvidence, x.examineStream, x.examineApplied, x.examineReadModel, x.examineRest} {
 		if err := part(ctx); err != nil {
 			return nil, nil, err
 		}

@@ -78,7 +78,7 @@ func (x *examination) examineMarker() error {
 	what := fmt.Sprintf("this directory was restored from a backup of %d events (keys/%s)", marker.Backup.Size, filepath.Base(identity.RestoredFile))
 	refusal, ok := errors.AsType[*identity.RestoredError](identity.CheckRestored(marker, x.log, x.streamLast()))
 	if ok {
-		x.report.add("restored_behind", Trouble, refusal.What, "the node refuses to serve", refusal.Hint)
+		x.report.add("restored_behind", Damage, refusal.What, "the node refuses to serve", refusal.Hint)
 		return nil
 	}
 	x.report.add("restored", Note, what, "tokens that were revoked after it are good again until they are revoked anew", "")

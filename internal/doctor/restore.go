@@ -30,7 +30,7 @@ const (
 func (x *examination) restore(ctx context.Context) (*Restored, error) {
 	c := x.report.Stream
 	if c == nil || x.log == nil || !x.whole() {
-		return nil, &NotRestoredError{"there is no audit log that is whole to restore it from", "restore a backup into a new directory: tokenledger restore BACKUP --data NEW"}
+		return nil, &NotRestoredError{"there is no audit log that is whole, and this node's, to restore it from", "restore a backup into a new directory: tokenledger restore BACKUP --data NEW"}
 	}
 	if x.key == nil {
 		return nil, &NotRestoredError{"without the node's keys nobody can tell whether the log is its own", putBack}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/tokenledger/tokenledger/internal/archive"
 	"github.com/tokenledger/tokenledger/internal/eventstore"
-	"github.com/tokenledger/tokenledger/internal/identity"
 	"github.com/tokenledger/tokenledger/internal/natsserver"
 	"github.com/tokenledger/tokenledger/internal/offline"
 )
@@ -103,7 +102,7 @@ func (x *examination) mend() string {
 	if x.whole() {
 		return "make the stream anew from the log: tokenledger doctor --data " + x.cfg.Data + " --restore-stream (the damaged store is kept)"
 	}
-	return "the log is not whole, so the stream cannot be made from it: put stream/ back from a copy that is at least as new, or restore a backup into a new directory"
+	return "the log is not whole, or not this node's, so the stream cannot be made from it: put stream/ back from a copy that is at least as new, or restore a backup into a new directory"
 }
 
 // reportStream makes findings of the comparison.
@@ -176,35 +175,37 @@ func list(c *archive.Comparison, kind archive.Kind, from, to uint64) string {
 	return strings.Join(parts, ", ")
 }
 
-// examineEvidence holds what was applied here against the log and the stream.
-func (x *examination) examineEvidence(ctx context.Context) error {
+// examineEvidence holds what was applied here against the log. A log that has something
+// else there is not this node's: no stream is to be made from it.
+func (x *examination) examineEvidence(context.Context) error {
 	if x.identity == nil {
 		return nil
 	}
 	e := x.identity.Evidence()
 	x.applied = max(x.applied, e.Seq)
-	size := uint64(0)
-	if x.log != nil {
-		size = x.log.Size()
-	}
-	switch {
-	case e.Seq == 0:
-		return nil
-	case e.Seq <= size:
-		r, err := x.log.Event(e.Seq)
-		if err != nil {
-			return nil //nolint:nilerr // the log was read whole before, and this was said then
-		}
-		if sha256.Sum256(r.Raw) != e.Hash {
-			x.report.add("evidence_differs", Damage, fmt.Sprintf("the log's event at sequence %d is not the one that was applied here (keys/evidence.json)", e.Seq), "the log was replaced or altered, or keys/ is of another data directory", "put together what belongs together: keys/, audit/ and stream/ of one node")
-		}
+	if e.Seq == 0 || x.log == nil || e.Seq > x.log.Size() {
 		return nil
 	}
-	return x.evidenceOnStream(ctx, e)
+	r, err := x.log.Event(e.Seq)
+	if err != nil {
+		return nil //nolint:nilerr // the log was read whole before, and this was said then
+	}
+	if sha256.Sum256(r.Raw) != e.Hash {
+		x.report.Log.Whole = false
+		x.report.add("evidence_differs", Damage, fmt.Sprintf("the log's event at sequence %d is not the one that was applied here (keys/evidence.json)", e.Seq), "the log was replaced or altered, or keys/ is of another data directory", "put together what belongs together: keys/, audit/ and stream/ of one node. If the stream is whole and this node's, move audit/ aside: the next start makes the log anew from it")
+	}
+	return nil
 }
 
-// evidenceOnStream is for what was applied and is not in the log.
-func (x *examination) evidenceOnStream(ctx context.Context, e identity.Evidence) error {
+// examineApplied holds what was applied and is not in the log against the stream.
+func (x *examination) examineApplied(ctx context.Context) error {
+	if x.identity == nil {
+		return nil
+	}
+	e := x.identity.Evidence()
+	if e.Seq == 0 || x.log != nil && e.Seq <= x.log.Size() {
+		return nil
+	}
 	err := eventstore.ErrNotFound
 	if x.stream != nil && e.Seq <= x.streamLast() {
 		var found bool
