@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/mod/sumdb/note"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/audit/layout"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // Checkpoint reads the newest signed checkpoint of the log in dir, which must be by the
@@ -19,7 +19,7 @@ import (
 // before the state: it is never ahead of that. Errors: a [*DamageError], those of the
 // file system.
 func Checkpoint(dir string, key note.Verifier) (signed []byte, tree tlog.Tree, err error) {
-	signed, err = os.ReadFile(filepath.Join(dir, layout.CheckpointFile))
+	signed, err = plain.ReadFile(filepath.Join(dir, layout.CheckpointFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, tree, nil
 	} else if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/tokenledger/tokenledger/audit/layout"
 	"github.com/tokenledger/tokenledger/internal/archive"
 	"github.com/tokenledger/tokenledger/internal/durable"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // logCopy makes the files of a log from its leaves, behind those that are there. All
@@ -49,7 +50,7 @@ func beginCopy(dir string, from layout.State) (*logCopy, error) {
 		}
 	}
 	if from.Size%layout.SegmentLeaves != 0 {
-		f, err := os.Open(filepath.Join(dir, layout.OffsetsFile))
+		f, err := plain.Open(filepath.Join(dir, layout.OffsetsFile))
 		if err != nil {
 			return nil, err
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/tokenledger/tokenledger/internal/archive"
 	"github.com/tokenledger/tokenledger/internal/durable"
 	"github.com/tokenledger/tokenledger/internal/identity"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // Options say what to back up.
@@ -272,13 +273,13 @@ func (m *Made) copyKeys(o Options, earlier *Manifest) (names []string, err error
 		return nil, err
 	}
 	for _, name := range []string{"identity.json", "log.key"} {
-		content, err := os.ReadFile(filepath.Join(o.Data, keysDir, name))
+		content, err := plain.ReadFile(filepath.Join(o.Data, keysDir, name))
 		if err != nil {
 			return nil, err
 		}
 		name = path.Join(keysDir, name)
 		names = append(names, name)
-		there, err := os.ReadFile(filepath.Join(o.Dir, filepath.FromSlash(name)))
+		there, err := plain.ReadFile(filepath.Join(o.Dir, filepath.FromSlash(name)))
 		if err == nil && string(there) == string(content) {
 			continue
 		}

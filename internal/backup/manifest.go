@@ -21,6 +21,7 @@ import (
 	"github.com/tokenledger/tokenledger/internal/archive"
 	"github.com/tokenledger/tokenledger/internal/durable"
 	"github.com/tokenledger/tokenledger/internal/identity"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // Format is the version of backups that this build writes.
@@ -126,7 +127,7 @@ func IsDamage(err error) bool {
 // ReadManifest reads the manifest of a backup. An error of a directory that has none is
 // [fs.ErrNotExist], or an [*IncompleteError].
 func ReadManifest(dir string) (*Manifest, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, ManifestFile))
+	raw, err := plain.ReadFile(filepath.Join(dir, ManifestFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(filepath.Join(dir, incompleteFile)); err == nil {
 			return nil, &IncompleteError{dir}
@@ -168,7 +169,7 @@ func (m *Manifest) write(dir string) error {
 
 // sum hashes the first size bytes of a file of the backup; a negative size is all of it.
 func sum(dir, name string, size int64) (File, error) {
-	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
+	f, err := plain.Open(filepath.Join(dir, filepath.FromSlash(name)))
 	if err != nil {
 		return File{}, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/tokenledger/tokenledger/internal/eventstore"
 	"github.com/tokenledger/tokenledger/internal/identity"
 	"github.com/tokenledger/tokenledger/internal/offline"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // RestoreOptions say what to restore, and where to.
@@ -325,7 +326,7 @@ func makeKeys(o RestoreOptions, m *Manifest, r *audit.Reader, marker *identity.R
 		return err
 	}
 	for _, name := range []string{"identity.json", "log.key"} {
-		content, err := os.ReadFile(filepath.Join(o.Dir, keysDir, name))
+		content, err := plain.ReadFile(filepath.Join(o.Dir, keysDir, name))
 		if err != nil {
 			return err
 		}

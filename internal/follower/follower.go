@@ -95,7 +95,7 @@ func (f *Follower) Run(ctx context.Context) error {
 	}
 	cancel()
 	wg.Wait()
-	return f.refused()
+	return f.Refused()
 }
 
 // follow brings the projections to where the audit log ends, and then both along with
@@ -240,7 +240,8 @@ func (f *Follower) Refuse(err error) {
 	f.log.Error("this node stops serving", "error", err)
 }
 
-func (f *Follower) refused() error {
+// Refused gives the reason why the follower refuses, nil if it does not.
+func (f *Follower) Refused() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.refusal
@@ -256,7 +257,7 @@ func (f *Follower) Fresh() error {
 			return nil
 		}
 	}
-	if err := f.refused(); err != nil {
+	if err := f.Refused(); err != nil {
 		e := &commands.Error{Kind: commands.Unavailable, Code: "refusing", Detail: "this node refuses to serve: " + err.Error()}
 		if r, ok := errors.AsType[*Refusal](err); ok {
 			e.Detail, e.Hint = "this node refuses to serve: "+r.What, r.Hint

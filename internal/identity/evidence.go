@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // Evidence is the highest position of the stream that was applied here, with the
@@ -47,7 +48,7 @@ func (id *Identity) KeepEvidence(e Evidence) error {
 
 func (id *Identity) readEvidence() error {
 	path := filepath.Join(id.dir, evidenceFile)
-	raw, err := os.ReadFile(path)
+	raw, err := plain.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(raw) == 0 {
 		return nil // never kept, or lost with the power before it was written
 	}

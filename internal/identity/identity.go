@@ -21,6 +21,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/durable"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // Format is the version of the data directory that this build writes. It rises
@@ -116,7 +117,7 @@ func Open(dir string) (*Identity, error) {
 
 func read(dir string) (*Identity, error) {
 	path := filepath.Join(dir, identityFile)
-	raw, err := os.ReadFile(path)
+	raw, err := plain.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func create(dir string) (*Identity, error) {
 // Signer gives the audit log's signing key.
 func (id *Identity) Signer() (note.Signer, error) {
 	path := filepath.Join(id.dir, signingFile)
-	raw, err := os.ReadFile(path)
+	raw, err := plain.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // Restored is the content of keys/restored.json: the data directory was restored from a
@@ -48,7 +49,7 @@ const warnFor = 30 * 24 * time.Hour
 // is none it gives nil.
 func ReadRestored(dir string) (*Restored, error) {
 	path := filepath.Join(dir, RestoredFile)
-	raw, err := os.ReadFile(path)
+	raw, err := plain.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -385,6 +385,10 @@ func (s *Server) open(context.Context) error {
 	// Registered behind the parts below, which are there until the last request has
 	// been answered.
 	s.onStop(func() { s.stopping.Store(true); s.stopServing() })
+	// What the background has found meanwhile.
+	if err := s.follower.Refused(); err != nil {
+		return err
+	}
 	return s.writeReadyFile()
 }
 
