@@ -37,6 +37,14 @@ func Types() []Type {
 	}
 }
 
+// Kinds lists the last parts of the subjects of these types.
+func Kinds() (kinds []string) {
+	for _, t := range Types() {
+		kinds = append(kinds, t.Kind())
+	}
+	return kinds
+}
+
 // Unknown is the data of an event whose type or version this build does not
 // know. It is carried as it came.
 type Unknown struct {

@@ -68,7 +68,7 @@ func (d *dir) committed(ctx context.Context, signed tlog.Tree) ([]mark, error) {
 		if edge == nil {
 			edge = []tlog.Hash{}
 		}
-		marks = append(marks, mark{s.Size, s.Root, edge, byState + markOf(i)})
+		marks = append(marks, mark{size: s.Size, root: s.Root, edge: edge, what: byState + markOf(i)})
 	}
 	return marks, nil
 }

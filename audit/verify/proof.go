@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -34,6 +35,10 @@ func VerifyProof(proof []byte, key note.Verifier) (*Proven, error) {
 	const hint = "was it copied whole, and is this the log's key? Get it again: tokenledger audit proof SEQ"
 	wrong := func(format string, args ...any) (*Proven, error) {
 		return nil, bad(ProofFile, hint, format, args...)
+	}
+	// What prints a file of text often ends it with one line feed more.
+	for bytes.HasSuffix(proof, []byte("\n\n")) {
+		proof = proof[:len(proof)-1]
 	}
 	leaf, err := torchwood.ProofExtraData(proof)
 	if err != nil {

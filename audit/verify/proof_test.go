@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"testing"
 
 	"filippo.io/torchwood"
@@ -49,6 +50,9 @@ func TestAProofShowsItsEntryAndAnyFlippedByteIsNoticed(t *testing.T) {
 		if _, err := verify.VerifyProof(proof[:n], k.verifier); err == nil {
 			t.Fatalf("the first %d bytes are enough", n)
 		}
+	}
+	if _, err := verify.VerifyProof(append(bytes.Clone(proof), '\n'), k.verifier); err != nil {
+		t.Errorf("with one line feed more: %v", err)
 	}
 	_, err := verify.VerifyProof(proof, newKey(t).verifier)
 	refused(t, err, verify.ProofFile, 0, "it does not prove its entry with the key")

@@ -41,6 +41,8 @@ type mark struct {
 	// edge, if not nil, is the roots of the perfect subtrees.
 	edge []tlog.Hash
 	what markOf
+	// note is the signed checkpoint of one that was remembered.
+	note []byte
 }
 
 // markOf says who names the root. The order is that in which a root that is not met

@@ -358,5 +358,9 @@ func TestAllRememberedCheckpointsAreCompared(t *testing.T) {
 	early := read(t, written(t, k, plain(k), 10), layout.CheckpointFile)
 	o := verify.Options{Key: k.vkey, EvidenceDir: t.TempDir(), Since: [][]byte{early, read(t, other, layout.CheckpointFile)}}
 	_, err := verify.Verify(t.Context(), verify.Dir(log), o)
-	refused(t, err, layout.CheckpointFile, 0, "of the first 200 entries")
+	e := refused(t, err, layout.CheckpointFile, 0, "of the first 200 entries")
+	kept, err := os.ReadFile(e.Evidence)
+	if err != nil || !bytes.Contains(kept, o.Since[1]) || !bytes.Contains(kept, read(t, log, layout.CheckpointFile)) {
+		t.Errorf("the evidence is %s (%v)", kept, err)
+	}
 }

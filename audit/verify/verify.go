@@ -79,7 +79,7 @@ func Verify(ctx context.Context, src Source, o Options) (_ *Report, err error) {
 		if r.Since == nil || size > *r.Since {
 			r.Since = &size
 		}
-		marks = append(marks, mark{size: size, root: old.Hash, what: byMemory})
+		marks = append(marks, mark{size: size, root: old.Hash, what: byMemory, note: remembered})
 	}
 	own, err := src.committed(ctx, cp.Tree)
 	if err != nil {
@@ -94,7 +94,7 @@ func Verify(ctx context.Context, src Source, o Options) (_ *Report, err error) {
 	}
 	v := &verifier{src: src, key: o.Key, origin: cp.Origin, size: r.Committed, marks: marks, progress: o.Progress}
 	if err := v.run(ctx); err != nil {
-		return nil, err
+		return nil, o.keepContradiction(err, v.wrong, cp.Origin, signed)
 	}
 	more, err := src.finish(ctx)
 	r.Warnings = append(append([]Warning{}, warnings...), more...)

@@ -59,7 +59,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context, m *Main) error {
 	r, err := verify.Verify(ctx, place.src, verify.Options{Key: key.vkey, Since: since, Progress: show})
 	end()
 	if err != nil {
-		return verificationFailed(err)
+		return errors.Join(c.showFailure(m, err), verificationFailed(err))
 	}
 	if c.Remember != "" {
 		if err := remember(c.Remember, r.Checkpoint); err != nil {
@@ -80,8 +80,25 @@ func verificationFailed(err error) error {
 	return doing("cannot verify the log", err)
 }
 
+// showFailure prints, for a program, where the log is not true.
+func (c *auditVerifyCmd) showFailure(m *Main, err error) error {
+	e, ok := errors.AsType[*verify.Error](err)
+	if !ok || !c.JSON {
+		return nil
+	}
+	return m.printJSON(struct {
+		Verified bool   `json:"verified"`
+		File     string `json:"file"`
+		Seq      uint64 `json:"seq,omitempty"`
+		Problem  string `json:"problem"`
+		Hint     string `json:"hint,omitempty"`
+		Evidence string `json:"evidence,omitempty"`
+	}{false, e.File, e.Seq, e.Problem, e.Hint, e.Evidence})
+}
+
 // verifiedLog is the answer as JSON.
 type verifiedLog struct {
+	Verified     bool             `json:"verified"`
 	Entries      uint64           `json:"entries"`
 	Root         tlog.Hash        `json:"root"`
 	Origin       string           `json:"origin"`
@@ -97,7 +114,7 @@ type verifiedLog struct {
 func (c *auditVerifyCmd) show(m *Main, r *verify.Report, key logKey) error {
 	if c.JSON {
 		return m.printJSON(verifiedLog{
-			r.Size, r.Root, r.Origin, r.Key, key.remark != "", r.Committed, r.Since, r.Warnings, string(r.Checkpoint), c.Remember,
+			true, r.Size, r.Root, r.Origin, r.Key, key.remark != "", r.Committed, r.Since, r.Warnings, string(r.Checkpoint), c.Remember,
 		})
 	}
 	for _, w := range r.Warnings {

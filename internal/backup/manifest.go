@@ -189,6 +189,8 @@ func (f File) holds(dir string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &DamageError{f.Name, "is missing"}
+	case errors.Is(err, plain.ErrNotPlain):
+		return &DamageError{f.Name, "is no plain file"}
 	case err != nil:
 		return err
 	case is.Size < f.Size:

@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/tokenledger/tokenledger/audit"
@@ -33,6 +34,12 @@ func Verify(ctx context.Context, dir string, progress archive.Progress) (*Manife
 	}
 	if err := m.holds(ctx, dir); err != nil {
 		return nil, nil, errors.Join(err, r.Close())
+	}
+	// It tells the operator from when on revocations may be missing.
+	if last, err := r.Event(m.Size); err != nil {
+		return nil, nil, errors.Join(err, r.Close())
+	} else if !last.Received.Equal(m.AsOf) {
+		return nil, nil, errors.Join(&DamageError{ManifestFile, fmt.Sprintf("is as of %s, and its last event was received at %s", m.AsOf, last.Received)}, r.Close())
 	}
 	return m, r, nil
 }
