@@ -8,6 +8,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/audit/verify"
+	"github.com/tokenledger/tokenledger/internal/backup"
 )
 
 type auditExportTilesCmd struct {
@@ -37,6 +38,9 @@ func (c *auditExportTilesCmd) Run(ctx context.Context, m *Main) error {
 	}
 	if found.DataDir == "" {
 		return usage("--data: %s holds an export; give the data directory", c.Data)
+	}
+	if err := backup.Apart(found.DataDir, c.Dir); err != nil {
+		return doing("cannot export the log", err)
 	}
 	// The checkpoint first: what it was signed over is committed then.
 	checkpoint, err := verify.ReadFile(filepath.Join(found.Dir, "checkpoint"), maxCheckpoint)

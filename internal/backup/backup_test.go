@@ -257,7 +257,7 @@ func TestABackupIsOfOneLog(t *testing.T) {
 	if _, err := Make(t.Context(), Options{Data: other.Dir, Dir: dir}); err == nil || !strings.Contains(err.Error(), "another log") {
 		t.Errorf("the error is %v", err)
 	}
-	if _, err := Make(t.Context(), Options{Data: d.Dir, Dir: filepath.Join(d.Dir, "backup")}); err == nil || !strings.Contains(err.Error(), "lies in the data directory") {
+	if _, err := Make(t.Context(), Options{Data: d.Dir, Dir: filepath.Join(d.Dir, "backup")}); err == nil || !strings.Contains(err.Error(), "what happens to the one happens to the other") {
 		t.Errorf("the error is %v", err)
 	}
 	full := t.TempDir()

@@ -55,7 +55,7 @@ func Make(ctx context.Context, o Options) (_ *Made, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := apart(o.Data, o.Dir); err != nil {
+	if err := Apart(o.Data, o.Dir); err != nil {
 		return nil, err
 	}
 	if _, err := prepare(o.Dir); err != nil {
@@ -112,8 +112,8 @@ func openKeys(data string) (*identity.Identity, error) {
 	return identity.Open(keys)
 }
 
-// apart refuses a backup into the directory that is backed up.
-func apart(data, dir string) error {
+// Apart refuses a directory that lies in another one, which holds data.
+func Apart(data, dir string) error {
 	data, err := filepath.Abs(data)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func apart(data, dir string) error {
 		return err
 	}
 	if rest, err := filepath.Rel(data, dir); err == nil && filepath.IsLocal(rest) {
-		return fmt.Errorf("%s lies in the data directory %s: what happens to the one happens to the other; name a directory on another disk", dir, data)
+		return fmt.Errorf("%s lies in %s: what happens to the one happens to the other; name a directory on another disk", dir, data)
 	}
 	return nil
 }

@@ -132,6 +132,7 @@ func ReadManifest(dir string) (*Manifest, error) {
 		if _, err := os.Lstat(filepath.Join(dir, incompleteFile)); err == nil {
 			return nil, &IncompleteError{dir}
 		}
+		return nil, fmt.Errorf("%s holds no backup: %w", dir, err)
 	}
 	if err != nil {
 		return nil, err

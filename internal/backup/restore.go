@@ -99,6 +99,9 @@ func Restore(ctx context.Context, o RestoreOptions) (*Done, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if err := Apart(o.Dir, o.Data); err != nil {
+		return nil, err
+	}
 	m, r, err := Verify(ctx, o.Dir, o.Progress)
 	if err != nil {
 		return nil, err

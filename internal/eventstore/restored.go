@@ -194,6 +194,8 @@ func (w *Restoring) storeBatch(ctx context.Context, batch []*nats.Msg) error {
 		case stateErr == nil && st.Last == after:
 			w.last = after
 			return nil
+		case stateErr == nil && w.last < st.Last && st.Last < after && errors.Is(err, ErrUnavailable):
+			return fmt.Errorf("the stream has taken %d of the %d events that go in together, and takes no more: its disk is full, or failing: %w", st.Last-w.last, after-w.last, err)
 		case stateErr == nil && st.Last != w.last:
 			return fmt.Errorf("the stream has %d events where it should have %d: somebody else publishes to it, or deletes it: %w", st.Last, w.last, err)
 		case try == tries:

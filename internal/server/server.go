@@ -359,7 +359,7 @@ func (s *Server) publish(ctx context.Context, evs ...events.Event) (uint64, erro
 }
 
 // open puts the door in and answers requests.
-func (s *Server) open(context.Context) error {
+func (s *Server) open(ctx context.Context) error {
 	now := commands.Clock(nil)
 	state := &ledger.State{Reader: s.reader, Runner: s.runner, Past: s.follower}
 	judge := commands.NewJudge(state, nil, s.follower.AsOf, s.follower.CatchUp)
@@ -385,6 +385,11 @@ func (s *Server) open(context.Context) error {
 	// Registered behind the parts below, which are there until the last request has
 	// been answered.
 	s.onStop(func() { s.stopping.Store(true); s.stopServing() })
+	// Whoever verifies or backs up a node that is ready finds a log with a checkpoint
+	// over what the start has brought.
+	if _, err := s.audit.Checkpoint(ctx); err != nil {
+		return err
+	}
 	// What the background has found meanwhile.
 	if err := s.follower.Refused(); err != nil {
 		return err
