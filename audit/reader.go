@@ -101,20 +101,22 @@ func (r *Reader) Event(seq uint64) (events.Recorded, error) {
 // Decode reads the leaf of a sequence. A leaf that is none, or another's, is a
 // [*CorruptError]. The result refers to leaf.
 func Decode(d *events.Decoder, seq uint64, leaf []byte) (events.Recorded, error) {
-	file := layout.SegmentFile((seq - 1) / layout.SegmentLeaves)
 	l, err := layout.ParseLeaf(leaf)
 	if err != nil {
-		return events.Recorded{}, &CorruptError{file, fmt.Sprintf("has no entry for sequence %d where it should be: %v", seq, err), err}
+		return events.Recorded{}, &CorruptError{segmentOf(seq), fmt.Sprintf("has no entry for sequence %d where it should be: %v", seq, err), err}
 	}
 	if l.Seq != seq {
-		return events.Recorded{}, corrupt(file, "has the entry of sequence %d in the place of %d", l.Seq, seq)
+		return events.Recorded{}, corrupt(segmentOf(seq), "has the entry of sequence %d in the place of %d", l.Seq, seq)
 	}
 	e, err := d.Decode(l.Event)
 	if err != nil {
-		return events.Recorded{}, &CorruptError{file, fmt.Sprintf("has an entry for sequence %d that is no event: %v", seq, err), err}
+		return events.Recorded{}, &CorruptError{segmentOf(seq), fmt.Sprintf("has an entry for sequence %d that is no event: %v", seq, err), err}
 	}
 	return events.Recorded{Seq: seq, Received: l.Received, Subject: l.Subject, Raw: l.Event, Event: e}, nil
 }
+
+// segmentOf names the file that has the leaf of a sequence.
+func segmentOf(seq uint64) string { return layout.SegmentFile((seq - 1) / layout.SegmentLeaves) }
 
 // HashOf gives the hash of the leaf that an event is. Its error is a [*LeafError].
 func HashOf(r events.Recorded) (tlog.Hash, error) {

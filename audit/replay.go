@@ -166,5 +166,5 @@ func (p *replay) proveTile(first, last uint64) error {
 }
 
 func notTheLeaf(seq uint64) error {
-	return corrupt(layout.SegmentFile((seq-1)/layout.SegmentLeaves), "has an entry for sequence %d that is not the one whose hash the log has", seq)
+	return corrupt(segmentOf(seq), "has an entry for sequence %d that is not the one whose hash the log has", seq)
 }

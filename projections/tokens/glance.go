@@ -28,7 +28,7 @@ type Glance struct {
 	// changed the record.
 	CreatedSeq, Seq uint64
 	// AsGenerated says that up to [Region.Then] the token had no events but the
-	// generated one and uses, though it has been changed since: it was neither revoked
+	// generated one, uses and questions, though it has been changed since: it was neither revoked
 	// nor suspended, and its owner was the first one, which the record need not have
 	// any more.
 	AsGenerated bool
@@ -140,12 +140,12 @@ func (r *Reader) Walk(g Region, each func(*Glance) (more bool, err error)) error
 	// Opened after the index, so a token that is in the index is here too.
 	w.records, err = v.Iter([]byte{kindToken}, []byte{kindToken + 1})
 	if err == nil && g.Then != 0 {
-		w.history, err = v.Iter([]byte{kindHistory}, []byte{kindHistory + 1})
+		w.changes, err = v.Iter([]byte{kindChange}, []byte{kindChange + 1})
 	}
 	if err == nil {
 		err = w.walk()
 	}
-	for _, it := range []*projections.Iter{w.index, w.records, w.history} {
+	for _, it := range []*projections.Iter{w.index, w.records, w.changes} {
 		if it != nil {
 			err = errors.Join(err, it.Close())
 		}
@@ -169,7 +169,7 @@ type walker struct {
 	region      *Region
 	index       *projections.Iter // nil where the records are it
 	records     *projections.Iter
-	history     *projections.Iter // nil where nobody asks
+	changes     *projections.Iter // nil where nobody asks
 	prefix, key []byte
 	glance      Glance
 	each        func(*Glance) (bool, error)
@@ -227,27 +227,21 @@ func (w *walker) walk() error {
 // asGenerated gives [Glance.AsGenerated] of the token that the walk is at.
 func (w *walker) asGenerated() (bool, error) {
 	g, then := &w.glance, w.region.Then
-	if w.history == nil || g.Seq <= then || g.CreatedSeq > then {
+	if w.changes == nil || g.Seq <= then || g.CreatedSeq > then {
 		return false, nil
 	}
-	w.key = idKey(w.key[:0], kindHistory, g.ID)
-	for ok := w.history.SeekGE(w.key); ok; ok = w.history.Next() {
-		key := w.history.Key()
-		if !bytes.HasPrefix(key, w.key) {
-			break
-		}
-		if len(key) != len(w.key)+8 {
-			return false, fmt.Errorf("%w: history of token %s", errRow, g.ID)
-		}
-		if binary.BigEndian.Uint64(key[len(w.key):]) > then {
-			break
-		}
-		value, err := w.history.Value()
-		if err != nil || len(value) == 0 {
-			return false, err // an event that is no use
-		}
+	w.key = idKey(w.key[:0], kindChange, g.ID)
+	if !w.changes.SeekGE(w.key) {
+		return true, nil
 	}
-	return true, nil
+	key := w.changes.Key()
+	if !bytes.HasPrefix(key, w.key) {
+		return true, nil
+	}
+	if len(key) != len(w.key)+8 {
+		return false, fmt.Errorf("%w: changes of token %s", errRow, g.ID)
+	}
+	return binary.BigEndian.Uint64(key[len(w.key):]) > then, nil
 }
 
 // seekIndex gives the first id at or behind one that is in the index.

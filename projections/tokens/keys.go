@@ -18,10 +18,11 @@ import (
 const (
 	kindByTenant    = 'c' // tenant, id
 	kindExpiry      = 'e' // tenant, expires_at, id
-	kindHistory     = 'h' // id, seq; without the generated event, whose sequence is in the record
+	kindChange      = 'h' // id, seq of an event that may have changed the record; the generated one is named there
 	kindIdempotency = 'i' // tenant, key, seq -> token id, request
 	kindJournal     = 'j' // node -> journal position
 	kindLedger      = 'l' // -> the ledger created
+	kindMention     = 'm' // id, seq of an event about the token that changes nothing: uses, rejections, questions
 	kindByOwner     = 'o' // tenant, owner, id
 	kindRevoked     = 'r' // tenant, id
 	kindBySite      = 's' // tenant, site, id
@@ -38,8 +39,9 @@ func idKey(b []byte, kind byte, id ulid.ULID) []byte {
 	return append(append(b, kind), id[:]...)
 }
 
-func historyKey(b []byte, id ulid.ULID, seq uint64) []byte {
-	return binary.BigEndian.AppendUint64(idKey(b, kindHistory, id), seq)
+// seqKey is a key of kindChange or kindMention.
+func seqKey(b []byte, kind byte, id ulid.ULID, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(idKey(b, kind, id), seq)
 }
 
 // tenantPrefix begins the keys of an index within a tenant.

@@ -14,7 +14,7 @@ import (
 // or to what they mean.
 const (
 	Name    = "tokens"
-	Version = 1
+	Version = 2
 )
 
 // DefaultCacheBytes holds what validation needs of about a million tokens.
@@ -103,12 +103,11 @@ func (p *Projection) Apply(w *projections.Writer, r events.Recorded) error {
 		}
 	}
 	id := subject(&r.Event)
-	history := !id.IsZero()
-	var mark []byte
+	about, kind := !id.IsZero(), byte(kindChange)
 	var err, unknown error
 	switch d := r.Event.Data.(type) {
 	case *events.TokenGenerated:
-		history, err = p.generate(w, r, d)
+		about, err = p.generate(w, r, d)
 	case *events.TokenRevoked, *events.TokenUpdated, *events.TokenSuspended, *events.TokenResumed:
 		err = p.change(w, r, id)
 	case *events.TokenUsed:
@@ -116,24 +115,25 @@ func (p *Projection) Apply(w *projections.Writer, r events.Recorded) error {
 			return nil
 		}
 		p.uses.count(&d.Use)
-		mark = useMark
+		kind = kindMention
 	case *events.TokenRejected:
 		if !p.uses.advance(&d.Use) {
 			return nil
 		}
-		mark = useMark
+		kind = kindMention
 	case *events.LedgerCreated:
 		p.createLedger(r, d)
 	case *events.AuditRead:
+		kind = kindMention
 	default:
 		unknown = projections.ErrUnknownType
 	}
 	if err != nil {
 		return err
 	}
-	if history {
-		p.key = historyKey(p.key[:0], id, r.Seq)
-		p.out.set(p.key, mark)
+	if about {
+		p.key = seqKey(p.key[:0], kind, id, r.Seq)
+		p.out.set(p.key, nil)
 	}
 	if r.Event.Idempotency.Key != "" {
 		p.key, p.val = appendIdempotent(p.key[:0], p.val[:0], &r, id)
@@ -142,9 +142,9 @@ func (p *Projection) Apply(w *projections.Writer, r events.Recorded) error {
 	return unknown
 }
 
-// generate makes a record. It reports whether the event needs a row in the history:
-// the record itself says at which sequence it was made.
-func (p *Projection) generate(w *projections.Writer, r events.Recorded, d *events.TokenGenerated) (history bool, err error) {
+// generate makes a record. It reports whether the event needs a row of its own: the
+// record says at which sequence it was made.
+func (p *Projection) generate(w *projections.Writer, r events.Recorded, d *events.TokenGenerated) (row bool, err error) {
 	_, known, err := p.records.row(w, d.TokenID)
 	if err != nil || known {
 		return true, err
@@ -156,7 +156,7 @@ func (p *Projection) generate(w *projections.Writer, r events.Recorded, d *event
 	if d.RotatedFrom.IsZero() || d.RotatedFrom == d.TokenID {
 		return false, nil
 	}
-	p.key = historyKey(p.key[:0], d.RotatedFrom, r.Seq)
+	p.key = seqKey(p.key[:0], kindChange, d.RotatedFrom, r.Seq)
 	p.out.set(p.key, nil)
 	return false, p.change(w, r, d.RotatedFrom)
 }
