@@ -13,6 +13,9 @@ import (
 // replayChunk is how many events, at the most, are handed on at once.
 const replayChunk = 4096
 
+// replayAhead is how many chunks wait for apply at the most.
+const replayAhead = 16
+
 // Replay gives the events of the sequences behind after, in order, to apply: those that
 // are durable when it is called. No event is given that the log's root does not prove:
 // the hashes of the level above the leaves are held against the root first, and each
@@ -30,8 +33,9 @@ func (r *Reader) Replay(ctx context.Context, after uint64, apply func([]events.R
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// What comes next is read, hashed and decoded while apply runs.
-	chunks := make(chan []events.Recorded, 4)
+	// What comes next is read, hashed and decoded while apply runs. There is room for
+	// what it may take long over: with a quarter of it a rebuild took a fifth longer.
+	chunks := make(chan []events.Recorded, replayAhead)
 	ended := make(chan error, 1)
 	go func() {
 		defer close(chunks)

@@ -76,8 +76,8 @@ func (d *Decoder) Decode(raw []byte) (Event, error) {
 	err := r.object(func(key []byte) (err error) {
 		switch string(key) {
 		case "specversion":
-			var v string
-			if v, err = r.name(); err == nil && v != SpecVersion {
+			var v []byte
+			if v, err = r.bytes(); err == nil && string(v) != SpecVersion {
 				err = invalid("is %q; this build reads %q", v, SpecVersion)
 			}
 			specSeen = true
@@ -94,8 +94,8 @@ func (d *Decoder) Decode(raw []byte) (Event, error) {
 		case "time":
 			e.Time, err = r.time()
 		case "datacontenttype":
-			var v string
-			if v, err = r.name(); err == nil && v != "application/json" {
+			var v []byte
+			if v, err = r.bytes(); err == nil && string(v) != "application/json" {
 				err = invalid("is %q; events are application/json", v)
 			}
 		case "tenant":

@@ -21,12 +21,7 @@ func ParseID[S ~string | ~[]byte](s S) (id ulid.ULID, err error) {
 			return id, ErrID
 		}
 	}
-	if err := id.UnmarshalText([]byte(s)); err != nil {
-		return ulid.ULID{}, ErrID
-	}
-	// UnmarshalText does not look at the characters; a round trip does.
-	var back [ulid.EncodedSize]byte
-	if err := id.MarshalTextTo(back[:]); err != nil || string(back[:]) != string(s) {
+	if id, err = ulid.ParseStrict(string(s)); err != nil {
 		return ulid.ULID{}, ErrID
 	}
 	return id, nil

@@ -4,6 +4,9 @@ package events
 // is bounded: when full it starts anew.
 type names struct {
 	byValue map[string]string
+	// recent holds the last string of each that [slot] gives. To look here first
+	// takes a tenth of what the map takes, and most strings come again at once.
+	recent [256]string
 }
 
 const (
@@ -18,13 +21,23 @@ func (n *names) get(b []byte) string {
 	if len(b) > maxNameLength {
 		return string(b)
 	}
-	if s, ok := n.byValue[string(b)]; ok {
-		return s
+	recent := &n.recent[slot(b)]
+	if *recent == string(b) {
+		return *recent
 	}
-	if n.byValue == nil || len(n.byValue) >= maxNames {
-		n.byValue = make(map[string]string)
+	s, ok := n.byValue[string(b)]
+	if !ok {
+		if n.byValue == nil || len(n.byValue) >= maxNames {
+			n.byValue = make(map[string]string)
+		}
+		s = string(b)
+		n.byValue[s] = s
 	}
-	s := string(b)
-	n.byValue[s] = s
+	*recent = s
 	return s
+}
+
+// slot tells apart what names differ in mostly: how they end, and how long they are.
+func slot(b []byte) uint8 {
+	return b[len(b)-1]*31 ^ b[len(b)/2]*7 ^ uint8(len(b))
 }

@@ -3,8 +3,10 @@ package events
 import (
 	"bytes"
 	"encoding"
+	"encoding/binary"
 	"encoding/json"
 	"math"
+	"math/bits"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -143,7 +145,10 @@ func (r *reader) bytes() ([]byte, error) {
 	}
 	start := r.pos
 	ascii, plain := true, true
-	for i := start + 1; i < len(r.buf); i++ {
+	for i := start + 1; ; i++ {
+		if i += ordinary(r.buf[i:]); i >= len(r.buf) {
+			break
+		}
 		switch c := r.buf[i]; {
 		case c == '"':
 			r.pos = i + 1
@@ -165,6 +170,26 @@ func (r *reader) bytes() ([]byte, error) {
 		}
 	}
 	return nil, invalid("is a string without an end")
+}
+
+// ordinary gives how many bytes b begins with that mean themselves in a string: ASCII, and
+// neither a quote, a backslash nor a control character. It looks at eight at once, and
+// at the rest not at all. Looking at each byte by itself took a
+// fifth of the time to decode an event.
+//
+// The tests for a byte in a word are those of "Bit Twiddling Hacks" (Sean Eron
+// Anderson, Stanford); what they may find above the first true byte does not matter.
+func ordinary(b []byte) (n int) {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for ; len(b)-n >= 8; n += 8 {
+		w := binary.LittleEndian.Uint64(b[n:])
+		quote, backslash := w^('"'*ones), w^('\\'*ones)
+		special := ((w-' '*ones)&^w | (quote-ones)&^quote | (backslash-ones)&^backslash | w) & highs
+		if special != 0 {
+			return n + bits.TrailingZeros64(special)/8
+		}
+	}
+	return n
 }
 
 // unescape reads a quoted string that has escapes, which few have.

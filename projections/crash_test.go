@@ -21,11 +21,12 @@ func TestPowerCutRewindsRowsAndPositionTogether(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		var durable uint64
 		for life := 0; life < 4; life++ {
-			a, b := &tally{name: "a", version: 1}, &tally{name: "b", version: 1}
+			a, b := &tally{name: "a", version: 1, holds: true}, &tally{name: "b", version: 1, holds: true}
 			r, err := projections.OpenOn(fs, "store", quiet(), func(err error) { t.Errorf("round %d: %v", round, err) }, a, b)
 			if err != nil {
 				t.Fatalf("round %d, life %d: %v", round, life, err)
 			}
+			r.SetBulk(400, 3)
 			at := r.Applied()
 			if at < durable {
 				t.Fatalf("round %d, life %d: %d events were synced, %d are left", round, life, durable, at)
@@ -37,7 +38,12 @@ func TestPowerCutRewindsRowsAndPositionTogether(t *testing.T) {
 			}
 			for range rng.IntN(40) {
 				n := uint64(rng.IntN(30))
-				apply(t, r, at+1, at+n)
+				if n > 0 && rng.IntN(3) == 0 {
+					bulk(t, r, at+1, at+n)
+					durable = at + n
+				} else {
+					apply(t, r, at+1, at+n)
+				}
 				at += n
 			}
 			if rng.IntN(4) == 0 {

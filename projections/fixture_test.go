@@ -27,6 +27,8 @@ type tally struct {
 	loads     int
 	committed func()
 	refuse    func(events.Recorded) error
+	holds     bool // count back until Flush
+	held      uint64
 }
 
 func (p *tally) Name() string    { return p.name }
@@ -49,7 +51,9 @@ func (p *tally) Apply(w *projections.Writer, r events.Recorded) error {
 	if r.Seq%3 == 0 {
 		w.Delete(binary.BigEndian.AppendUint64([]byte("seq/"), r.Seq-1))
 	}
-	w.Merge([]byte("count"), binary.BigEndian.AppendUint64(nil, 1))
+	if p.held++; !p.holds {
+		_ = p.Flush(w)
+	}
 	if d, ok := r.Event.Data.(*events.AuditRead); ok {
 		w.Set([]byte("last/"+d.Query), seq)
 		return nil
@@ -64,9 +68,16 @@ func (p *tally) MergeValues(dst, older, newer []byte) ([]byte, error) {
 	return binary.BigEndian.AppendUint64(dst, binary.BigEndian.Uint64(older)+binary.BigEndian.Uint64(newer)), nil
 }
 
-func (p *tally) Flush(*projections.Writer) error { return nil }
-func (p *tally) Discarded()                      {}
-func (p *tally) Closed()                         {}
+func (p *tally) Flush(w *projections.Writer) error {
+	if p.held > 0 {
+		w.Merge([]byte("count"), binary.BigEndian.AppendUint64(nil, p.held))
+	}
+	p.held = 0
+	return nil
+}
+
+func (p *tally) Discarded() { p.held = 0 }
+func (p *tally) Closed()    {}
 func (p *tally) Committed() {
 	if p.committed != nil {
 		p.committed()

@@ -19,6 +19,8 @@ const (
 	blockSize    = 8 << 10
 	// filterBits gives about 1 % of false positives.
 	filterBits = 10
+	// bytesPerSync is how much is written before the disk is set to work on it.
+	bytesPerSync = 1 << 20
 )
 
 // formatMajorVersion is pinned: Pebble never goes back to an older one.
@@ -41,8 +43,8 @@ func (s *store) options(fs vfs.FS, ps []Projection, readOnly bool) *pebble.Optio
 		L0StopWritesThreshold: 40,
 		LBaseMaxBytes:         64 << 20,
 		MaxOpenFiles:          512,
-		BytesPerSync:          1 << 20,
-		WALBytesPerSync:       1 << 20,
+		BytesPerSync:          bytesPerSync,
+		WALBytesPerSync:       bytesPerSync,
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.fail(fmt.Errorf("write in the background: %w", err)) },
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
@@ -66,6 +68,7 @@ func (s *store) options(fs vfs.FS, ps []Projection, readOnly bool) *pebble.Optio
 			o.Levels[i].FilterType = pebble.TableFilter
 		}
 	}
+	o.EnsureDefaults()
 	return o
 }
 

@@ -31,8 +31,8 @@ type Stateful interface {
 	// Committed is called once the batch can be read, and before [Runner.Applied]
 	// moves past it. Here cached rows are dropped or replaced.
 	Committed()
-	// Discarded is called instead of Committed when the batch was given up.
-	// Nothing of it is in the store.
+	// Discarded is called instead of Committed when the batch was given up, also one
+	// that had no event for this projection. Nothing of it is in the store.
 	Discarded()
 	// Closed is called once, after the store was closed. The view answers
 	// [ErrClosed] from then on.

@@ -23,10 +23,11 @@ type Runner struct {
 	running []*running // in the order of registration
 	waiters waiters
 
-	// mu is held by whoever changes rows: Apply, Rebuild, Close.
+	// mu is held by whoever changes rows: Apply, Bulk, Rebuild, Close.
 	mu     sync.Mutex
 	batch  *pebble.Batch // kept between batches for its buffer
-	dirty  atomic.Bool   // something was committed since the last sync
+	bulk   struct{ bytes, rows int }
+	dirty  atomic.Bool // something was committed since the last sync
 	closed bool
 	result error // of Close
 
@@ -95,6 +96,7 @@ func OpenWith(cfg Config, ps ...Projection) (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{s: s, stop: make(chan struct{}), done: make(chan struct{})}
+	r.bulk.bytes, r.bulk.rows = bulkBytes, tableRows
 	if err := r.load(ps); err != nil {
 		return nil, errors.Join(fmt.Errorf("open projections store in %s: %w", cfg.Dir, err), s.close())
 	}

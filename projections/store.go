@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -21,6 +22,8 @@ type store struct {
 	dir    string
 	logger *slog.Logger
 	db     *pebble.DB
+	fs     vfs.FS
+	tables sstable.WriterOptions // how the database writes its tables
 
 	fatal    atomic.Pointer[FatalError]
 	failed   chan struct{} // closed when fatal is set
@@ -62,6 +65,7 @@ func openStore(cfg Config, ps []Projection) (*store, error) {
 			return nil, err
 		}
 	}
+	_ = cfs.Remove(cfs.PathJoin(dir, tableFile)) // a crash may have left it
 	if err := s.open(cfs, ps, false); err != nil {
 		return nil, err
 	}
@@ -111,7 +115,9 @@ func (s *store) open(fs vfs.FS, ps []Projection, readOnly bool) error {
 				opened <- outcome{err: panicked(p)}
 			}
 		}()
-		db, err := pebble.Open(s.dir, s.options(fs, ps, readOnly))
+		o := s.options(fs, ps, readOnly)
+		s.fs, s.tables = fs, o.MakeWriterOptions(0, formatMajorVersion.MaxTableFormat())
+		db, err := pebble.Open(s.dir, o)
 		opened <- outcome{db, err}
 	}()
 	select {
@@ -183,16 +189,21 @@ func (s *store) readError(err error) error {
 
 // commit commits b. When it returns nil, b can be read. It is durable after the next
 // sync.
-func (s *store) commit(b *pebble.Batch, o *pebble.WriteOptions) (err error) {
+func (s *store) commit(b *pebble.Batch, o *pebble.WriteOptions) error {
+	return s.write("commit", func() error { return s.db.Apply(b, o) })
+}
+
+// write has Pebble write. A failure is the end of the store.
+func (s *store) write(what string, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.panicked.Store(true)
-			s.fail(fmt.Errorf("commit: %w", panicked(p)))
+			s.fail(fmt.Errorf("%s: %w", what, panicked(p)))
 			err = s.fatal.Load()
 		}
 	}()
-	if err := s.db.Apply(b, o); err != nil {
-		s.fail(fmt.Errorf("commit: %w", err))
+	if err := do(); err != nil {
+		s.fail(fmt.Errorf("%s: %w", what, err))
 	}
 	// Pebble answers nil after its Logger's Fatalf.
 	if fatal := s.fatal.Load(); fatal != nil {

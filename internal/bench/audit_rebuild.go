@@ -66,7 +66,9 @@ func (r *replaying) rebuild(ctx context.Context, l *auditLog) (s sample, err err
 	if err != nil {
 		return s, err
 	}
-	s, err = timed(func() (int, error) { return int(r.last), l.Replay(ctx, 0, runner.Apply) })
+	s, err = timed(func() (int, error) {
+		return int(r.last), runner.Bulk(func(apply func([]events.Recorded) error) error { return l.Replay(ctx, 0, apply) })
+	})
 	closing, closeErr := timed(func() (int, error) { return 0, runner.Close() })
 	s.settle, s.settleCPU = closing.took, closing.cpu
 	return s, errors.Join(err, closeErr, os.RemoveAll(dir))

@@ -101,7 +101,10 @@ func (f *Follower) Run(ctx context.Context) error {
 // follow brings the projections to where the audit log ends, and then both along with
 // the stream. The log comes first: what a command has waited for is on its way there.
 func (f *Follower) follow(ctx context.Context) error {
-	if err := f.audit.Replay(ctx, f.runner.From(), f.runner.Apply); err != nil {
+	err := f.runner.Bulk(func(apply func([]events.Recorded) error) error {
+		return f.audit.Replay(ctx, f.runner.From(), apply)
+	})
+	if err != nil {
 		return err
 	}
 	return f.store.Follow(ctx, min(f.runner.From(), f.audit.Appended()), func(batch []events.Recorded) error {

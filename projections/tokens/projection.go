@@ -229,8 +229,11 @@ func (p *Projection) index(prefix []byte, id ulid.ULID) {
 
 // Flush implements [projections.Stateful].
 func (p *Projection) Flush(w *projections.Writer) error {
+	if err := p.uses.flush(w, &p.out, p.key, p.val); err != nil {
+		return err
+	}
 	p.out.flush(w)
-	return p.uses.flush(w, p.key, p.val)
+	return nil
 }
 
 // Committed implements [projections.Stateful].

@@ -86,7 +86,7 @@ func (c *records) committed(to *cache) {
 }
 
 func (c *records) reset() {
-	clear(c.index)
-	c.changed = c.changed[:0]
-	c.rows = c.rows[:0]
+	c.index = emptiedMap(c.index)
+	c.changed = emptied(c.changed)
+	c.rows = emptied(c.rows)
 }

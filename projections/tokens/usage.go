@@ -137,7 +137,7 @@ func (u *uses) count(d *events.Use) {
 	u.batch = append(u.batch, use{id: d.TokenID, Usage: got})
 }
 
-func (u *uses) flush(w *projections.Writer, key, val []byte) error {
+func (u *uses) flush(w *projections.Writer, out *output, key, val []byte) error {
 	for i := range u.batch {
 		one := &u.batch[i]
 		key = idKey(key[:0], kindUsage, one.id)
@@ -154,7 +154,7 @@ func (u *uses) flush(w *projections.Writer, key, val []byte) error {
 			}
 		}
 		if !busy {
-			w.Merge(key, appendUsage(val[:0], &one.Usage))
+			out.merge(key, appendUsage(val[:0], &one.Usage))
 			continue
 		}
 		total.add(one.Usage)
@@ -162,10 +162,10 @@ func (u *uses) flush(w *projections.Writer, key, val []byte) error {
 			clear(u.busy)
 		}
 		u.busy[one.id] = total
-		w.Set(key, appendUsage(val[:0], &total))
+		out.set(key, appendUsage(val[:0], &total))
 	}
 	for node := range u.moved {
-		w.Set(append(append(key[:0], kindJournal), node...), appendUint64(val[:0], u.journal[node]))
+		out.set(append(append(key[:0], kindJournal), node...), appendUint64(val[:0], u.journal[node]))
 	}
 	u.reset()
 	return nil
@@ -185,7 +185,7 @@ func (u *uses) noteSeen(id ulid.ULID) (busy bool) {
 }
 
 func (u *uses) reset() {
-	clear(u.index)
+	u.index = emptiedMap(u.index)
+	u.batch = emptied(u.batch)
 	clear(u.moved)
-	u.batch = u.batch[:0]
 }
