@@ -29,6 +29,7 @@ func TestAsked(t *testing.T) {
 		{ask("events").scope(questions.Scope{AllTenants: true}, "default").proof(true), "events tenant=* proof=true"},
 		{ask("events").scope(questions.Scope{Tenant: "default"}, "default").proof(false), "events"},
 		{ask("events").scope(questions.Scope{Tenant: "acme"}, "default"), "events tenant=acme"},
+		{askEntries(0, 255), "entries from=0 to=255 others_for=60s"},
 		{ask("x").text("y", strings.Repeat("é", 200)).number("z", 3), "x y=" + strings.Repeat("é", 128) + "… z=3"},
 	} {
 		if got := tc.got.String(); got != tc.want {

@@ -157,7 +157,7 @@ func TestAuditReadings(t *testing.T) {
 		{"default", "auditor", `trace name="no such name"`},
 		{"acme", "root", fmt.Sprintf("proof seq=%d", made.Seq)},
 		{"default", "auditor", fmt.Sprintf("proof seq=%d", made.Seq)},
-		{"default", "root", "entries 0-1"},
+		{"default", "root", "entries from=0 to=1 others_for=60s"},
 	}
 	for i, e := range page.Events {
 		got := decoded[struct {
@@ -317,7 +317,7 @@ func TestTheAuditLogProvesItselfOverHTTP(t *testing.T) {
 	if err := mirror.Err(); err != nil || entries != cp.N || cp.N < 256 {
 		t.Fatalf("%d entries of %d: %v", entries, cp.N, err)
 	}
-	if got := n.readings("&actor=root"); len(got) == 0 || got[len(got)-1] != "entries 0-255" && got[len(got)-1] != fmt.Sprintf("entries 256-%d", cp.N-1) {
+	if got := n.readings("&actor=root"); len(got) == 0 || got[len(got)-1] != "entries from=0 to=255 others_for=60s" && got[len(got)-1] != fmt.Sprintf("entries from=256 to=%d others_for=60s", cp.N-1) {
 		t.Errorf("the mirror's reading: %q", got)
 	}
 
