@@ -152,6 +152,21 @@ type PastToken struct {
 	Proofs []string `json:"proofs,omitempty"`
 }
 
+// Consistency answers GET /v1/audit/consistency: the proof that the audit log with To
+// entries begins with what it was with From entries (RFC 9162, section 2.1.4). Hashes have
+// 32 bytes. Roots are what the node says: hold them against checkpoints that you keep.
+type Consistency struct {
+	From     uint64 `json:"from"`
+	FromRoot []byte `json:"from_root"`
+	To       uint64 `json:"to"`
+	ToRoot   []byte `json:"to_root"`
+	// Proof are the hashes in the order of the RFC; none where From is To.
+	Proof [][]byte `json:"proof" nullable:"false"`
+	// Checkpoint is a signed checkpoint over To entries. It is left out where a To was
+	// asked for that is not the newest checkpoint's.
+	Checkpoint string `json:"checkpoint,omitempty" doc:"A signed checkpoint over that many entries, if the newest one is"`
+}
+
 // AsOfRequest is the query of GET /v1/audit/as-of. One of Time and Seq is given.
 type AsOfRequest struct {
 	Time time.Time

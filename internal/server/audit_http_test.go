@@ -66,7 +66,7 @@ func TestAuditPermissions(t *testing.T) {
 
 	for _, path := range []string{
 		"GET /v1/audit/events", "POST /v1/audit/trace", "GET /v1/audit/as-of?seq=1", "GET /v1/audit/diff?from=1&to=2",
-		"GET /v1/audit/checkpoint", "GET /v1/audit/key", "GET /v1/audit/proofs/1", "GET /v1/audit/tile/0/000.p/1", "GET /v1/audit/tile/entries/000.p/1",
+		"GET /v1/audit/checkpoint", "GET /v1/audit/key", "GET /v1/audit/consistency?from=1", "GET /v1/audit/proofs/1", "GET /v1/audit/tile/0/000.p/1", "GET /v1/audit/tile/entries/000.p/1",
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		body := ""
@@ -125,6 +125,7 @@ func TestAuditReadings(t *testing.T) {
 
 	n.must(200, "GET", "/v1/audit/checkpoint", asAuditor, "")
 	n.must(200, "GET", "/v1/audit/key", asAuditor, "")
+	n.must(200, "GET", "/v1/audit/consistency?from=1", asAuditor, "")
 	n.must(200, "GET", "/v1/audit/tile/0/000.p/2", asAuditor, "")
 	n.must(400, "GET", "/v1/audit/events?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", asAuditor, "")
 	if got := n.readings(""); len(got) != 0 {
@@ -293,6 +294,31 @@ func TestTheAuditLogProvesItselfOverHTTP(t *testing.T) {
 	made, _ := generate(t, c, api.GenerateRequest{Name: "a moment ago"})
 	n.must(200, "GET", fmt.Sprintf("/v1/audit/proofs/%d", made.Seq), n.token, "")
 
+	// That the log begins with what it was.
+	older, _, err := torchwood.VerifyCheckpoint(n.must(200, "GET", "/v1/audit/checkpoint", n.token, ""), policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	generate(t, c, api.GenerateRequest{Name: "since then"})
+	grown := decoded[api.Consistency](t, n.must(200, "GET", fmt.Sprintf("/v1/audit/consistency?from=%d", older.N), n.token, ""))
+	newer, _, err := torchwood.VerifyCheckpoint([]byte(grown.Checkpoint), policy)
+	if err != nil || newer.N <= older.N || grown.From != uint64(older.N) || grown.To != uint64(newer.N) ||
+		!bytes.Equal(grown.FromRoot, older.Hash[:]) || !bytes.Equal(grown.ToRoot, newer.Hash[:]) {
+		t.Fatalf("%+v from %+v to %+v: %v", grown, older, newer, err)
+	}
+	if err := tlog.CheckTree(treeProof(grown.Proof), newer.N, newer.Hash, older.N, older.Hash); err != nil {
+		t.Error(err)
+	}
+	for from := uint64(1); from <= grown.To; from += 37 {
+		p, err := c.Consistency(t.Context(), from, uint64(older.N))
+		if err == nil {
+			err = tlog.CheckTree(treeProof(p.Proof), older.N, older.Hash, int64(from), tlog.Hash(p.FromRoot))
+		}
+		if (err == nil) != (from <= uint64(older.N)) || err == nil && p.Checkpoint != "" {
+			t.Errorf("from %d to %d: %v", from, older.N, err)
+		}
+	}
+
 	// All entries, through tiles.
 	signed := n.must(200, "GET", "/v1/audit/checkpoint", n.token, "")
 	cp, _, err := torchwood.VerifyCheckpoint(signed, policy)
@@ -339,6 +365,13 @@ func TestTheAuditLogProvesItselfOverHTTP(t *testing.T) {
 	}
 }
 
+func treeProof(hashes [][]byte) (p tlog.TreeProof) {
+	for _, h := range hashes {
+		p = append(p, tlog.Hash(h))
+	}
+	return p
+}
+
 // TestAuditBadRequests shows that each is refused with its status and code.
 func TestAuditBadRequests(t *testing.T) {
 	n := newNode(t)
@@ -375,6 +408,17 @@ func TestAuditBadRequests(t *testing.T) {
 		{"GET", "/v1/audit/diff?from=1", "", 400, "time_invalid"},
 		{"GET", "/v1/audit/diff?from=2&to=1", "", 400, "time_invalid"},
 		{"GET", "/v1/audit/diff?from=soon&to=1", "", 400, "time_invalid"},
+		{"GET", "/v1/audit/consistency", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=0", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=x", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=-1", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=99999", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=18446744073709551615", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=2&to=1", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&to=0", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&to=99999", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&to=", "", 400, "query_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&size=2", "", 400, "parameter_unknown"},
 		{"POST", "/v1/audit/trace", ``, 400, "body_invalid"},
 		{"POST", "/v1/audit/trace", `{}`, 400, "trace_invalid"},
 		{"POST", "/v1/audit/trace", `{"token":"a","secret":"b"}`, 400, "trace_invalid"},
