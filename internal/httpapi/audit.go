@@ -165,7 +165,9 @@ func diff(c *call) error {
 	if q.Proof, err = c.flag("proof"); err != nil {
 		return err
 	}
-	if q.From, err = moment("from", v.Get("from")); err != nil {
+	if v.Get("from") == "0" {
+		q.From.Time = time.Unix(0, 0).UTC() // before the first event of any ledger
+	} else if q.From, err = moment("from", v.Get("from")); err != nil {
 		return err
 	}
 	if q.To, err = moment("to", v.Get("to")); err != nil {
@@ -193,7 +195,7 @@ func diff(c *call) error {
 
 // moment reads a time (RFC 3339) or a sequence.
 func moment(name, text string) (m questions.Moment, err error) {
-	const hint = "write 2026-01-31T15:04:05Z, or a sequence from 1 on"
+	const hint = "write 2026-01-31T15:04:05Z, or a sequence from 1 on (a diff may begin with from=0)"
 	if text == "" {
 		return m, wrongMoment(name+" is missing", hint)
 	}

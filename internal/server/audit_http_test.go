@@ -134,6 +134,7 @@ func TestAuditReadings(t *testing.T) {
 	n.must(200, "GET", "/v1/audit/events?kind=revoked&site=a+b&since=2026-01-01T01:00:00%2B01:00&ip=::ffff:192.0.2.7", asAuditor, "")
 	n.must(200, "GET", "/v1/audit/as-of?time=2090-01-01T00:00:00Z&site=shop.example", n.token, "")
 	n.must(200, "GET", "/v1/audit/diff?from=1&to=2090-01-01T00:00:00Z&tenant=acme", n.token, "")
+	n.must(200, "GET", "/v1/audit/diff?from=0&to=2", n.token, "")
 	n.must(200, "POST", "/v1/audit/trace", n.token, `{"token":"shop checkout"}`)
 	n.must(200, "POST", "/v1/audit/trace", n.token, `{"secret":"`+leaked+`"}`)
 	n.must(404, "POST", "/v1/audit/trace", n.token, `{"secret":"`+wrong+`"}`)
@@ -151,6 +152,7 @@ func TestAuditReadings(t *testing.T) {
 		{"default", "auditor", `events site="a b" ip=192.0.2.7 kind=revoked since=2026-01-01T00:00:00Z limit=100`},
 		{"default", "root", "as-of time=2090-01-01T00:00:00Z site=shop.example tenant=* limit=100"},
 		{"acme", "root", "diff from=1 to=2090-01-01T00:00:00Z tenant=acme limit=100"},
+		{"default", "root", "diff from=1970-01-01T00:00:00Z to=2 tenant=* limit=100"},
 		{"acme", "root", "trace token=" + made.ID + " tenant=*"},
 		{"acme", "root", "trace token=" + made.ID + " by its secret tenant=*"},
 		{"default", "root", "trace token=" + made.ID + " by a wrong secret tenant=*"},
@@ -406,6 +408,8 @@ func TestAuditBadRequests(t *testing.T) {
 		{"GET", "/v1/audit/as-of?seq=1&status=good", "", 400, "filter_invalid"},
 		{"GET", "/v1/audit/as-of?seq=1&cursor=x", "", 400, "cursor_invalid"},
 		{"GET", "/v1/audit/diff?from=1", "", 400, "time_invalid"},
+		{"GET", "/v1/audit/diff?from=1&to=0", "", 400, "time_invalid"},
+		{"GET", "/v1/audit/as-of?time=0", "", 400, "time_invalid"},
 		{"GET", "/v1/audit/diff?from=2&to=1", "", 400, "time_invalid"},
 		{"GET", "/v1/audit/diff?from=soon&to=1", "", 400, "time_invalid"},
 		{"GET", "/v1/audit/consistency", "", 400, "size_invalid"},
