@@ -168,7 +168,8 @@ type Story struct {
 	// FirstSeen and LastSeen bound all presentations; zero for none.
 	FirstSeen, LastSeen time.Time
 	// AfterEnd are the uses and rejections of which the last came when its revocation
-	// had taken effect, at most 1,000; MoreAfterEnd says that there are more.
+	// had taken effect, at most 1,000; MoreAfterEnd says that there are more, or can be
+	// among those that were not read.
 	AfterEnd     []events.Recorded
 	MoreAfterEnd bool
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // skew is how far the clock of a node, by which uses are dated, may be ahead of that of
-// the broker, by which they are found.
+// the broker, by which they are found. A use after the end that arrived still earlier can
+// be among those that are not read.
 const skew = time.Minute
 
 // uses finds which of the events that q asks for are read for a story: all if they are

@@ -85,7 +85,8 @@ type Trace struct {
 	Rejections uint64     `json:"rejections"`
 	FirstSeen  *time.Time `json:"first_seen,omitempty"`
 	LastSeen   *time.Time `json:"last_seen,omitempty"`
-	// AfterEnd are the uses and rejections after its revocation took effect.
+	// AfterEnd are the uses and rejections after its revocation took effect. MoreAfterEnd
+	// says that there are more, or can be among those that were not read.
 	AfterEnd     []AuditEvent `json:"after_end"`
 	MoreAfterEnd bool         `json:"more_after_end,omitzero"`
 	// MoreProofs says that proofs were asked for, and that not all of the token's Seqs and

@@ -37,6 +37,10 @@ func TestACutStorySaysSo(t *testing.T) {
 			t.Errorf("without %q:\n%s", want, o.stdout)
 		}
 	}
+	story.MoreProofs = true
+	if o = run(t, answer(200, story), "", "audit", "trace", idB, "--json", "--proof"); !strings.Contains(o.stderr, "tokenledger audit events --token "+idB+" --all --json --proof proves every event\n") || !strings.Contains(o.stdout, `"more_proofs":true`) {
+		t.Errorf("%+v", o)
+	}
 	story.MoreUses, story.Unread, story.MoreAfterEnd = false, nil, false
 	if o = run(t, answer(200, story), "", "audit", "trace", idB); strings.Contains(o.stdout, "at least") || strings.Contains(o.stdout, "Not read") || o.code != exitDone {
 		t.Errorf("%+v", o)
