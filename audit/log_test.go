@@ -273,6 +273,41 @@ func TestConsistencyIsProved(t *testing.T) {
 	if _, err := l.ProveConsistency(1, 601); err == nil {
 		t.Error("there is a proof of what is not there")
 	}
+	signed, err := l.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sizes := range [][2]uint64{{1, 600}, {1, 0}, {256, 300}, {600, 600}, {1, 1}, {255, 256}} {
+		c, err := l.Consistency(sizes[0], sizes[1], signed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		newer := sizes[1]
+		if newer == 0 {
+			newer = 600
+		}
+		if uint64(c.Older.N) != sizes[0] || uint64(c.Newer.N) != newer || (c.Checkpoint != nil) != (newer == 600) {
+			t.Errorf("%d: %+v", sizes, c)
+		}
+		if err := tlog.CheckTree(c.Proof, c.Newer.N, rootOf(t, newer), c.Older.N, rootOf(t, sizes[0])); err != nil {
+			t.Errorf("%d: %v", sizes, err)
+		}
+	}
+	for _, sizes := range [][2]uint64{{0, 600}, {0, 0}, {601, 0}, {1, 601}, {2, 1}} {
+		_, err := l.Consistency(sizes[0], sizes[1], signed)
+		if _, ok := errors.AsType[*audit.NotYetError](err); !ok {
+			t.Errorf("%d: %v", sizes, err)
+		}
+	}
+	if err := l.Append(recordedRange(t, 601, 700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.WaitFor(t.Context(), 700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Consistency(1, 601, signed); err == nil {
+		t.Error("there is a proof of what is not signed")
+	}
 }
 
 // A tile's number may not run over.

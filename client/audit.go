@@ -14,7 +14,7 @@ import (
 )
 
 // The questions to the audit log. Each is recorded as an event before the node answers
-// it; Checkpoint and LogKey, which hold no event, are not.
+// it; Checkpoint, Consistency and LogKey, which hold no event, are not.
 
 // AuditEvents gives one page of the events that req chooses, in the order of the stream.
 func (c *Client) AuditEvents(ctx context.Context, req api.AuditEventsRequest) (api.AuditEvents, error) {
@@ -98,6 +98,19 @@ func (c *Client) DiffAll(ctx context.Context, req api.DiffRequest) iter.Seq2[api
 // https://c2sp.org/tlog-checkpoint. It is not verified here.
 func (c *Client) Checkpoint(ctx context.Context) ([]byte, error) {
 	return c.text(ctx, "v1/audit/checkpoint")
+}
+
+// Consistency gives the proof that the audit log of to entries begins with what it was
+// with from entries. For 0, to is the size of the newest checkpoint, which then comes
+// along. It is not verified here: golang.org/x/mod/sumdb/tlog.CheckTree does that, with
+// the roots of two checkpoints.
+func (c *Client) Consistency(ctx context.Context, from, to uint64) (api.Consistency, error) {
+	q := query{"from": strconv.FormatUint(from, 10)}
+	if to != 0 {
+		q["to"] = strconv.FormatUint(to, 10)
+	}
+	proof, _, err := read[api.Consistency](ctx, c, call{method: http.MethodGet, path: "v1/audit/consistency", query: q.values()})
+	return proof, err
 }
 
 // LogKey gives the key that the node's checkpoints are verified with, as

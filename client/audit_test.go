@@ -33,6 +33,7 @@ func TestAuditQuestionsOnTheWire(t *testing.T) {
 		second(c.AsOf(t.Context(), api.AsOfRequest{Seq: 5, Count: true})),
 		second(c.Diff(t.Context(), api.DiffRequest{From: "5", To: "2026-03-01T12:00:00Z"})),
 		second(c.Trace(t.Context(), api.TraceRequest{Token: "name"})),
+		second(c.Consistency(t.Context(), 300, 0)), second(c.Consistency(t.Context(), 300, 4711)),
 		second(c.Checkpoint(t.Context())), second(c.LogKey(t.Context())), second(c.AuditProof(t.Context(), 17)),
 	} {
 		if err != nil {
@@ -45,7 +46,7 @@ func TestAuditQuestionsOnTheWire(t *testing.T) {
 		"GET /v1/audit/as-of?owner=o&scope=x&site=s&status=active&tenant=acme&time=2026-03-01T12%3A00%3A00Z",
 		"GET /v1/audit/as-of?seq=5", "GET /v1/audit/as-of?count=true&seq=5",
 		"GET /v1/audit/diff?from=5&to=2026-03-01T12%3A00%3A00Z",
-		"POST /v1/audit/trace", "GET /v1/audit/checkpoint", "GET /v1/audit/key", "GET /v1/audit/proofs/17",
+		"POST /v1/audit/trace", "GET /v1/audit/consistency?from=300", "GET /v1/audit/consistency?from=300&to=4711", "GET /v1/audit/checkpoint", "GET /v1/audit/key", "GET /v1/audit/proofs/17",
 	}
 	if strings.Join(asked, "\n") != strings.Join(want, "\n") {
 		t.Errorf("asked:\n%s\nwant:\n%s", strings.Join(asked, "\n"), strings.Join(want, "\n"))

@@ -49,6 +49,7 @@ type bounds struct {
 	reads int // leaves read as candidates
 	rows  int // tokens looked at for a page
 	folds int // tokens folded from the log for a page
+	uses  int // uses read for a story: the oldest, as many of the newest, and after the end
 }
 
 // New gives an Asker.
@@ -56,7 +57,7 @@ func New(c Config) *Asker {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Asker{Config: c, bounds: bounds{reads: 20_000, rows: 50_000, folds: 5_000}}
+	return &Asker{Config: c, bounds: bounds{reads: 20_000, rows: 50_000, folds: 5_000, uses: 200_000}}
 }
 
 const (
@@ -137,9 +138,9 @@ func (errEnough) Error() string { return "that is enough" }
 const chunk = 512
 
 // scan calls each with the events that match, those above after, in order, until it
-// returns false. It reads up to maxReads candidates (all for 0), wanted of them at
-// first. It gives the sequence up to which all were given, and whether that is the end.
-func (a *Asker) scan(ctx context.Context, q index.Query, after uint64, wanted, maxReads int, each func(events.Recorded) (bool, error)) (next uint64, done bool, err error) {
+// returns false. It reads up to bounds.reads candidates, wanted of them at first. It
+// gives the sequence up to which all were given, and whether that is the end.
+func (a *Asker) scan(ctx context.Context, q index.Query, after uint64, wanted int, each func(events.Recorded) (bool, error)) (next uint64, done bool, err error) {
 	var d events.Decoder
 	var seqs []uint64
 	reads := 0
@@ -175,7 +176,7 @@ func (a *Asker) scan(ctx context.Context, q index.Query, after uint64, wanted, m
 		if p.Done {
 			return after, true, nil
 		}
-		if maxReads > 0 && (reads >= maxReads || bare) {
+		if reads >= a.bounds.reads || bare {
 			return after, false, nil
 		}
 	}

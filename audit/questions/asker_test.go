@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tokenledger/tokenledger/audit"
@@ -315,5 +316,72 @@ func TestAStoryIsBounded(t *testing.T) {
 	d, err := w.Diff(t.Context(), questions.DiffQuery{Scope: acme, From: questions.Moment{Seq: 1}, To: questions.Moment{Seq: uint64(len(w.past))}})
 	if err != nil || len(d.Changes[0].Events) != 1000 || !d.Changes[0].MoreEvents {
 		t.Errorf("%v", err)
+	}
+}
+
+// Of a token with more uses than can be read, the first and the last that presented it
+// are told of, and who did so after its end; and where the others are.
+func TestAStoryOfTooManyUsesSaysWhichWereNotRead(t *testing.T) {
+	w := testWorld(t, settings{block: 8})
+	ip := func(n int) string { return fmt.Sprintf("10.0.%d.%d", n/200, n%200) }
+	var all []events.Data
+	all = append(all, generated(2, "", ""))
+	use := func(from, to int, make func(n int) events.Data) {
+		for n := from; n < to; n++ {
+			all = append(all, make(n), used(3, "", at(n), uint64(n)))
+		}
+	}
+	// An event arrives a second; the token ends 100 seconds after it was revoked.
+	use(1, 200, func(n int) events.Data { return used(2, ip(n), at(2*n), uint64(n)) })
+	all = append(all, revoked(2, at(2*199+100)))
+	use(200, 500, func(n int) events.Data { return rejected(2, ip(n), at(2*n+1), uint64(n)) })
+	w.tell("acme", all...)
+	w.LimitUses(40)
+	s, err := w.Story(t.Context(), acme, id(2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq := func(n int) uint64 { // of the n-th use
+		if n < 200 {
+			return uint64(2 * n)
+		}
+		return uint64(2*n + 1)
+	}
+	// The part of the end begins a minute before it, behind sequence 438.
+	want := []questions.Unread{{From: seq(41), To: seq(218), Events: 178}, {From: seq(259), To: seq(459), Events: 201}}
+	if d := cmp.Diff(want, s.Unread); d != "" {
+		t.Error(d)
+	}
+	if !s.FirstSeen.Equal(at(1)) || !s.LastSeen.Equal(at(2*499+1)) || s.Uses != 2*40 || s.Rejections != 2*80 || len(s.Addresses) != 120 {
+		t.Errorf("%d uses, %d rejections, %d addresses, from %v to %v", s.Uses, s.Rejections, len(s.Addresses), s.FirstSeen, s.LastSeen)
+	}
+	if len(s.Changes) != 2 || s.MoreChanges {
+		t.Errorf("%d changes", len(s.Changes))
+	}
+	// The uses 249 to 258, and the newest.
+	if len(s.AfterEnd) != 10+40 || s.AfterEnd[0].Seq != seq(249) || s.AfterEnd[49].Seq != seq(499) || !s.MoreAfterEnd {
+		t.Errorf("%d after the end, more: %v", len(s.AfterEnd), s.MoreAfterEnd)
+	}
+	// What was left out is found by Events.
+	for _, u := range s.Unread {
+		found := uint64(0)
+		for _, kind := range []string{"used", "rejected"} {
+			page, err := w.Events(t.Context(), questions.EventQuery{Scope: acme, Token: id(2), Kind: kind, After: u.From - 1, Limit: 1000})
+			if err != nil || page.Next != 0 {
+				t.Fatal(page.Next, err)
+			}
+			for _, r := range page.Events {
+				if r.Seq <= u.To {
+					found++
+				}
+			}
+		}
+		if found != u.Events {
+			t.Errorf("%+v: %d are found", u, found)
+		}
+	}
+	w.LimitUses(167)
+	if s, err = w.Story(t.Context(), acme, id(2)); err != nil || len(s.Unread) > 0 || s.MoreAfterEnd || s.Uses != 2*199 || s.Rejections != 2*300 {
+		t.Errorf("%+v, %v", s.Unread, err)
 	}
 }

@@ -38,7 +38,7 @@ func (a *Asker) Diff(ctx context.Context, q DiffQuery) (Diff, error) {
 	}
 	// What happened is looked for from the event on that the last page ended in.
 	scanned := index.Query{Tenant: q.Tenant, AllTenants: q.AllTenants, Kinds: changeKinds(), To: d.to.seq}
-	reached, done, err := a.scan(ctx, scanned, max(d.from.seq, d.start.seq-1), limit+1, a.bounds.reads, func(r events.Recorded) (bool, error) {
+	reached, done, err := a.scan(ctx, scanned, max(d.from.seq, d.start.seq-1), limit+1, func(r events.Recorded) (bool, error) {
 		return d.event(ctx, &page, r)
 	})
 	if err != nil {

@@ -13,8 +13,9 @@
 //     It waits for that as long as its context lets it.
 //   - Who asks within a tenant is told of events and tokens of that tenant, and not
 //     whether others have what they ask for.
-//   - Work and memory of one call are bounded, except for a count and for the uses in a
-//     story, which take constant memory and as long as the context lets them.
+//   - Work and memory of one call are bounded, with two exceptions. A count takes as long
+//     as there are tokens. A token's record is made from all of its changes. (Its uses are
+//     bounded: of millions, some are read, and the answer says which were not.)
 //
 // Errors are a [*QueryError], a [*CursorError], [ErrNotFound], a [*BehindError], the
 // *index.UnavailableError, and those of the log (an *audit.CorruptError says that the

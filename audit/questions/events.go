@@ -30,7 +30,7 @@ func (a *Asker) Events(ctx context.Context, q EventQuery) (EventPage, error) {
 	if q.After >= seq {
 		return page, nil
 	}
-	next, done, err := a.scan(ctx, q.index(seq), q.After, limit+1, a.bounds.reads, func(r events.Recorded) (bool, error) {
+	next, done, err := a.scan(ctx, q.index(seq), q.After, limit+1, func(r events.Recorded) (bool, error) {
 		if len(page.Events) == limit {
 			page.Next = page.Events[limit-1].Seq // there is one more
 			return false, nil

@@ -208,6 +208,8 @@ func changes(r events.Recorded, n int) bool {
 func (w *world) checkStory(t *rapid.T) {
 	n, scope := rapid.IntRange(1, 8).Draw(t, "token"), w.drawScope(t)
 	w.now = at(rapid.IntRange(0, 200).Draw(t, "now"))
+	part := rapid.SampledFrom([]int{1, 2, 1000}).Draw(t, "uses")
+	w.LimitUses(part)
 	got, err := w.Story(context.Background(), scope, id(n))
 	tok, is := w.was(n, uint64(len(w.past)), w.now)
 	if !is || !in(scope, tok.Tenant) {
@@ -217,6 +219,8 @@ func (w *world) checkStory(t *rapid.T) {
 		return
 	}
 	want := questions.Story{Token: tok, Seq: uint64(len(w.past))}
+	var unread map[uint64]bool
+	unread, want.Unread, want.MoreAfterEnd = w.unread(scope, tok, part)
 	for _, r := range w.past {
 		if !in(scope, r.Event.Tenant) {
 			continue
@@ -239,7 +243,7 @@ func (w *world) checkStory(t *rapid.T) {
 				want.Besides = append(want.Besides, r)
 			}
 		}
-		if u == nil || u.TokenID != id(n) {
+		if u == nil || u.TokenID != id(n) || unread[r.Seq] {
 			continue
 		}
 		want.Uses += used
@@ -270,6 +274,43 @@ func (w *world) checkStory(t *rapid.T) {
 	if d := cmp.Diff(want, got, same); err != nil || d != "" {
 		t.Fatalf("token %d of %+v: %v, %s", n, scope, err, d)
 	}
+}
+
+// unread is the plainest notion of which uses a story leaves out, when it reads a part of
+// the oldest, of those behind the end, and of the newest.
+func (w *world) unread(scope questions.Scope, tok questions.AsOfToken, part int) (unread map[uint64]bool, stretches []questions.Unread, more bool) {
+	end := uint64(len(w.past))
+	if !tok.RevokedAt.IsZero() {
+		end, _ = w.find(questions.Moment{Time: tok.RevokedAt.Add(-time.Minute)})
+	}
+	var left []uint64
+	for _, r := range w.past {
+		switch r.Event.Data.(type) {
+		case *events.TokenUsed, *events.TokenRejected:
+			if in(scope, r.Event.Tenant) && events.AboutOf(r.Event.Data).TokenID == tok.ID {
+				left = append(left, r.Seq)
+			}
+		}
+	}
+	left = left[min(part, len(left)):]
+	behind := slices.IndexFunc(left, func(seq uint64) bool { return seq > end })
+	if behind < 0 {
+		behind = len(left)
+	}
+	left = slices.Delete(left, behind, min(behind+part, len(left)))
+	left = left[:max(0, len(left)-part)]
+	unread = map[uint64]bool{}
+	for i, seq := range left {
+		unread[seq] = true
+		if i == 0 || left[i-1] <= end && seq > end {
+			stretches = append(stretches, questions.Unread{From: seq})
+		}
+		u := &stretches[len(stretches)-1]
+		u.To = seq
+		u.Events++
+		more = more || seq > end
+	}
+	return unread, stretches, more
 }
 
 func later(a, b time.Time) time.Time {

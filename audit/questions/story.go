@@ -8,6 +8,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/audit/index"
 	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/projections/tokens"
 )
 
 // Bounds of a story.
@@ -18,8 +19,10 @@ const (
 	maxPerPlace  = 20 // sites, and user agents, of one address
 )
 
-// Story tells all that the log has of one token. Who asks within a tenant is told of
-// the events of that tenant. Errors: [ErrNotFound], also for a token of another tenant.
+// Story tells what the log has of one token: all of its changes up to a bound, and all of
+// its uses unless they are hundreds of thousands (see [Story.Unread]). Who asks within a
+// tenant is told of the events of that tenant. Errors: [ErrNotFound], also for a token of
+// another tenant.
 func (a *Asker) Story(ctx context.Context, scope Scope, id ulid.ULID) (Story, error) {
 	if err := scope.check(); err != nil {
 		return Story{}, err
@@ -35,8 +38,16 @@ func (a *Asker) Story(ctx context.Context, scope Scope, id ulid.ULID) (Story, er
 		return Story{}, err
 	}
 	// First what became of it: only with all of its revocations is its end known.
+	t := teller{scope: scope, byIP: map[string]int{}}
+	p := past{Token: tokens.Token{ID: id}}
 	var d events.Decoder
-	p, err := a.fold(ctx, &d, id, seq)
+	var others []uint64
+	err = a.history(ctx, &d, id, seq, func(r events.Recorded) error {
+		p.take(r)
+		t.change(&p, r)
+		others = append(others, r.Seq)
+		return nil
+	})
 	if err == nil {
 		err = a.stillReadModel(seq)
 	}
@@ -47,12 +58,11 @@ func (a *Asker) Story(ctx context.Context, scope Scope, id ulid.ULID) (Story, er
 	if !found || !scope.has(token.Tenant) {
 		return Story{}, ErrNotFound
 	}
-	t := teller{Story: Story{Token: token, Seq: seq}, byIP: map[string]int{}}
-	q := index.Query{Tenant: scope.Tenant, AllTenants: scope.AllTenants, Token: id, To: seq}
-	if _, _, err := a.scan(ctx, q, 0, chunk, 0, t.event); err != nil {
+	t.Token, t.Seq = token, seq
+	if err := a.presentations(ctx, &d, others, &t); err != nil {
 		return Story{}, err
 	}
-	if err := a.besides(ctx, scope, &t); err != nil {
+	if err := a.besides(ctx, &t); err != nil {
 		return Story{}, err
 	}
 	return t.Story, nil
@@ -61,31 +71,61 @@ func (a *Asker) Story(ctx context.Context, scope Scope, id ulid.ULID) (Story, er
 // teller puts a story together.
 type teller struct {
 	Story
+	scope Scope
 	byIP  map[string]int // into Addresses
 	maker ulid.ULID      // the token that the maker signed in with
 }
 
-// event takes in an event about the token.
-func (t *teller) event(r events.Recorded) (bool, error) {
+// change takes in an event about the token that is no use, and is in p already.
+func (t *teller) change(p *past, r events.Recorded) {
+	if !t.scope.has(r.Event.Tenant) {
+		return
+	}
+	switch d := r.Event.Data.(type) {
+	case *events.AuditRead:
+		return
+	case *events.TokenGenerated:
+		if r.Seq == p.CreatedSeq {
+			t.maker = d.Actor.TokenID
+		}
+	}
+	if len(t.Changes) == maxChanges {
+		t.MoreChanges = true
+		return
+	}
+	t.Changes = append(t.Changes, r)
+}
+
+// presentations takes in the uses and rejections of the token. The sequences of the
+// other events about it are given.
+func (a *Asker) presentations(ctx context.Context, d *events.Decoder, others []uint64, t *teller) error {
+	q := index.Query{Tenant: t.scope.Tenant, AllTenants: t.scope.AllTenants, Token: t.Token.ID, To: t.Seq}
+	p, err := a.uses(ctx, q, others, t.Token.RevokedAt)
+	if err != nil {
+		return err
+	}
+	err = a.read(ctx, d, p.sequences(), func(r events.Recorded) error {
+		if q.Matches(&r) {
+			t.presentation(&r)
+		}
+		return nil
+	})
+	t.Unread = p.unread()
+	// What came after the end is not all there, if some was left out behind it.
+	t.MoreAfterEnd = t.MoreAfterEnd || p.left[1].Events > 0
+	return err
+}
+
+// presentation takes in an event if it is a use or a rejection.
+func (t *teller) presentation(r *events.Recorded) {
 	switch d := r.Event.Data.(type) {
 	case *events.TokenUsed:
 		t.Uses += d.Count
-		t.presented(&r, &d.Use, false)
+		t.presented(r, &d.Use, false)
 	case *events.TokenRejected:
 		t.Rejections += d.Count
-		t.presented(&r, &d.Use, true)
-	case *events.AuditRead:
-	default:
-		if made, ok := d.(*events.TokenGenerated); ok && r.Seq == t.Token.CreatedSeq {
-			t.maker = made.Actor.TokenID
-		}
-		if len(t.Changes) == maxChanges {
-			t.MoreChanges = true
-			break
-		}
-		t.Changes = append(t.Changes, r)
+		t.presented(r, &d.Use, true)
 	}
-	return true, nil
 }
 
 // presented takes in a use or a rejection.
@@ -143,12 +183,12 @@ func addSome(all []string, s string) []string {
 }
 
 // besides finds what the token's maker did besides.
-func (a *Asker) besides(ctx context.Context, scope Scope, t *teller) error {
+func (a *Asker) besides(ctx context.Context, t *teller) error {
 	if t.maker.IsZero() {
 		return nil // the ledger made it of itself
 	}
-	q := index.Query{Tenant: scope.Tenant, AllTenants: scope.AllTenants, Actor: t.maker.String(), Kinds: changeKinds(), To: t.Seq}
-	_, done, err := a.scan(ctx, q, 0, 2*maxBesides, a.bounds.reads, func(r events.Recorded) (bool, error) {
+	q := index.Query{Tenant: t.scope.Tenant, AllTenants: t.scope.AllTenants, Actor: t.maker.String(), Kinds: changeKinds(), To: t.Seq}
+	_, done, err := a.scan(ctx, q, 0, 2*maxBesides, func(r events.Recorded) (bool, error) {
 		about := events.AboutOf(r.Event.Data)
 		if about == nil || about.Actor.TokenID != t.maker || about.TokenID == t.Token.ID {
 			return true, nil

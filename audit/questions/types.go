@@ -137,7 +137,7 @@ type Change struct {
 	MoreEvents bool
 }
 
-// Story is all that the log tells of one token.
+// Story is what the log tells of one token.
 type Story struct {
 	// Token is the record as of Seq, with its status now.
 	Token AsOfToken
@@ -157,14 +157,28 @@ type Story struct {
 	// below all the same.
 	Addresses     []Address
 	MoreAddresses bool
+	// Unread is where there are uses and rejections that were not read, because there
+	// are too many: none for most tokens, two at the most. Read were the oldest, the
+	// newest, and the first after the revocation took effect. What is said of
+	// presentations is then true of those that were read: the counts are "at least", and
+	// FirstSeen and LastSeen are of all.
+	Unread []Unread
 	// Uses and Rejections count how often it was accepted and refused.
 	Uses, Rejections uint64
 	// FirstSeen and LastSeen bound all presentations; zero for none.
 	FirstSeen, LastSeen time.Time
 	// AfterEnd are the uses and rejections of which the last came when its revocation
-	// had taken effect, at most 1,000; MoreAfterEnd says that there are more.
+	// had taken effect, at most 1,000; MoreAfterEnd says that there are more, or can be
+	// among those that were not read.
 	AfterEnd     []events.Recorded
 	MoreAfterEnd bool
+}
+
+// Unread is a stretch of the log in which the uses of a token were not read.
+type Unread struct {
+	// From and To are the sequences of the first and the last of them, Events is how many
+	// events they are. No use between them was read.
+	From, To, Events uint64
 }
 
 // Address is where a token was presented from. IP is empty for presentations of which

@@ -59,7 +59,7 @@ type TraceRequest struct {
 	Proof  bool   `json:"proof,omitempty" doc:"Give a proof with every event"`
 }
 
-// Trace answers POST /v1/audit/trace: all that the log tells of one token.
+// Trace answers POST /v1/audit/trace: what the log tells of one token.
 type Trace struct {
 	// Seq is the last sequence that the answer takes in.
 	Seq   uint64    `json:"seq"`
@@ -74,14 +74,36 @@ type Trace struct {
 	// Addresses are those that presented the token, by first appearance.
 	Addresses     []TraceAddress `json:"addresses"`
 	MoreAddresses bool           `json:"more_addresses,omitzero"`
+	// MoreUses says that the token was presented too often for all of that to be read.
+	// The oldest uses and rejections were, the newest, and the first after its revocation
+	// took effect. Then Uses and Rejections, and what Addresses say, are "at least", while
+	// FirstSeen and LastSeen hold. Unread says where the others are.
+	MoreUses bool          `json:"more_uses,omitzero"`
+	Unread   []TraceUnread `json:"unread,omitempty"`
 	// Uses and Rejections count how often it was accepted and refused.
 	Uses       uint64     `json:"uses"`
 	Rejections uint64     `json:"rejections"`
 	FirstSeen  *time.Time `json:"first_seen,omitempty"`
 	LastSeen   *time.Time `json:"last_seen,omitempty"`
-	// AfterEnd are the uses and rejections after its revocation took effect.
+	// AfterEnd are the uses and rejections after its revocation took effect. MoreAfterEnd
+	// says that there are more, or can be among those that were not read.
 	AfterEnd     []AuditEvent `json:"after_end"`
 	MoreAfterEnd bool         `json:"more_after_end,omitzero"`
+	// MoreProofs says that proofs were asked for, and that not all of the token's Seqs and
+	// the addresses have theirs: they would be too many. Every event has one.
+	MoreProofs bool `json:"more_proofs,omitzero"`
+}
+
+// TraceUnread is a stretch of the log in which the uses and rejections of a token were
+// not read.
+type TraceUnread struct {
+	// From and To are the sequences of the first and the last of them, Events is how many
+	// events they are.
+	From   uint64 `json:"from"`
+	To     uint64 `json:"to"`
+	Events uint64 `json:"events"`
+	// Cursor is for GET /v1/audit/events?token=ID, and gives this stretch.
+	Cursor string `json:"cursor" doc:"For GET /v1/audit/events?token=ID, which then gives this stretch"`
 }
 
 // TraceAddress is an address that presented a token.
@@ -126,8 +148,24 @@ type PastToken struct {
 	// Seq is the last of Seqs, which are the events that made the record what it was.
 	Seq  uint64   `json:"seq"`
 	Seqs []uint64 `json:"seqs"`
-	// Proofs are those of Seqs, in their order, where they were asked for.
+	// Proofs are those of Seqs, in their order, where they were asked for. In a trace they
+	// can be those of the first Seqs alone.
 	Proofs []string `json:"proofs,omitempty"`
+}
+
+// Consistency answers GET /v1/audit/consistency: the proof that the audit log with To
+// entries begins with what it was with From entries (RFC 9162, section 2.1.4). Hashes have
+// 32 bytes. Roots are what the node says: hold them against checkpoints that you keep.
+type Consistency struct {
+	From     uint64 `json:"from"`
+	FromRoot []byte `json:"from_root"`
+	To       uint64 `json:"to"`
+	ToRoot   []byte `json:"to_root"`
+	// Proof are the hashes in the order of the RFC; none where From is To.
+	Proof [][]byte `json:"proof" nullable:"false"`
+	// Checkpoint is a signed checkpoint over To entries. It is left out where a To was
+	// asked for that is not the newest checkpoint's.
+	Checkpoint string `json:"checkpoint,omitempty" doc:"A signed checkpoint over that many entries, if the newest one is"`
 }
 
 // AsOfRequest is the query of GET /v1/audit/as-of. One of Time and Seq is given.

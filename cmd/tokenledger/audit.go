@@ -16,6 +16,7 @@ type auditCmd struct {
 	Diff        auditDiffCmd        `cmd:"" help:"Show what became of tokens between two times."`
 	Checkpoint  auditCheckpointCmd  `cmd:"" help:"Print the log's signed checkpoint, or its public key."`
 	Proof       auditProofCmd       `cmd:"" help:"Print the proof that the log has an event."`
+	Consistency auditConsistencyCmd `cmd:"" help:"Prove that the log begins with what it was."`
 	Verify      auditVerifyCmd      `cmd:"" help:"Look whether an audit log is what its key has signed."`
 	ExportTiles auditExportTilesCmd `cmd:"" help:"Write the log as a static directory that anybody can verify."`
 }

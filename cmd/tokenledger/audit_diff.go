@@ -8,7 +8,7 @@ import (
 )
 
 type auditDiffCmd struct {
-	From   moment `arg:"" help:"A time such as 2026-03-01T14:03:00Z, how long ago (90d), or a sequence. Changes after it count."`
+	From   start  `arg:"" help:"A time such as 2026-03-01T14:03:00Z, how long ago (90d), or a sequence; 0 is before the first event. Changes after it count."`
 	To     moment `arg:"" help:"The same, or now."`
 	Tenant string `help:"Tenant; your own if not given, and all of them with ledger:root."`
 
@@ -24,6 +24,7 @@ func (auditDiffCmd) Help() string {
 Example:
 
     tokenledger audit diff 24h now
+    tokenledger audit diff 0 2026-01-01T00:00:00Z
     tokenledger audit diff 2026-03-01T00:00:00Z 2026-04-01T00:00:00Z --json`
 }
 

@@ -8,17 +8,17 @@ import (
 )
 
 type auditEventsCmd struct {
-	Actor  some   `help:"Who did it: a token's id, or its name when it acted."`
-	Token  some   `placeholder:"ID" help:"The token that they are about; audit trace takes a name, too."`
-	Site   some   `help:"The site or system of a use, or of a new token."`
-	IP     some   `name:"ip" help:"Where a change came from, or a use."`
-	Kind   some   `help:"What: generated, revoked, used, rejected, updated, suspended, resumed, created, read."`
-	Since  *past  `placeholder:"TIME|90d" help:"From then on."`
-	Until  *past  `placeholder:"TIME|90d" help:"Before then."`
-	Tenant string `help:"Tenant; your own if not given, and all of them with ledger:root."`
-	Limit  int    `placeholder:"N" help:"Length of a page, 1 to 1000; 100 if not given."`
-	Cursor string `help:"Go on where an earlier page ended."`
-	All    bool   `help:"Every page, not one."`
+	Actor  some       `help:"Who did it: a token's id, or its name when it acted."`
+	Token  some       `placeholder:"ID" help:"The token that they are about; audit trace takes a name, too."`
+	Site   some       `help:"The site or system of a use, or of a new token."`
+	IP     some       `name:"ip" help:"Where a change came from, or a use."`
+	Kind   some       `help:"What: generated, revoked, used, rejected, updated, suspended, resumed, created, read."`
+	Since  *past      `placeholder:"TIME|90d" help:"From then on."`
+	Until  *past      `placeholder:"TIME|90d" help:"Before then."`
+	Tenant string     `help:"Tenant; your own if not given, and all of them with ledger:root."`
+	Limit  pageLength `placeholder:"N" help:"Length of a page, 1 to 1000; 100 if not given."`
+	Cursor string     `help:"Go on where an earlier page ended."`
+	All    bool       `help:"Every page, not one."`
 
 	proving
 	form
@@ -48,7 +48,7 @@ func (c *auditEventsCmd) Run(ctx context.Context, m *Main) error {
 	now := time.Now()
 	req := api.AuditEventsRequest{
 		Actor: string(c.Actor), Token: string(c.Token), Site: string(c.Site), IP: string(c.IP), Kind: string(c.Kind),
-		Since: c.Since.before(now), Until: c.Until.before(now), Tenant: c.Tenant, Cursor: c.Cursor, Limit: c.Limit, Proof: c.Proof,
+		Since: c.Since.before(now), Until: c.Until.before(now), Tenant: c.Tenant, Cursor: c.Cursor, Limit: int(c.Limit), Proof: c.Proof,
 	}
 	first := true
 	return m.pages("cannot show events", &req.Cursor, c.All, func() (string, error) {

@@ -52,8 +52,34 @@ func (m *moment) text(now time.Time) string {
 	return m.at(now).Format(time.RFC3339Nano)
 }
 
+// start is a moment that can be before the first event, too.
+type start struct {
+	moment
+	empty bool
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *start) UnmarshalText(text []byte) error {
+	if string(text) == "0" {
+		s.empty = true
+		return nil
+	}
+	return s.moment.UnmarshalText(text)
+}
+
+// text gives the moment as the node takes it.
+func (s *start) text(now time.Time) string {
+	if s.empty {
+		return "0"
+	}
+	return s.moment.text(now)
+}
+
 // showMoment gives a moment for people.
 func showMoment(m api.Moment) string {
+	if m.Seq == 0 && m.Time.Unix() == 0 {
+		return "the beginning"
+	}
 	return when(&m.Time) + " (sequence " + strconv.FormatUint(m.Seq, 10) + ")"
 }
 

@@ -46,6 +46,9 @@ func (c *auditTraceCmd) Run(ctx context.Context, m *Main) error {
 	if err != nil {
 		return doing("cannot trace the token", err)
 	}
+	if story.MoreProofs {
+		m.note("not all sequences are proven, they are too many: tokenledger audit events --token %s --all --json --proof proves every event", story.Token.ID)
+	}
 	if c.JSON {
 		return m.printJSON(story)
 	}

@@ -17,7 +17,7 @@ func tell(t api.Trace) string {
 	}
 	fmt.Fprintf(&b, "Token %s %q is %s, as of sequence %d.\n", clean(t.Token.ID), t.Token.Name, clean(t.Token.Status), t.Seq)
 	if warning := afterEnd(t); warning != "" {
-		part(warning, more(ownTable(t.AfterEnd), t.MoreAfterEnd))
+		part(warning, moreOf(t, ownTable(t.AfterEnd), t.MoreAfterEnd))
 	}
 	part("What it is", pastRecord(t.Token))
 	maker := ""
@@ -35,12 +35,27 @@ func tell(t api.Trace) string {
 		part("What "+maker+" changed besides", "Nothing.\n")
 	}
 	if len(t.Addresses) > 0 {
-		part(fmt.Sprintf("Where it was presented: %s accepted, %s refused, first %s, last %s", times(t.Uses), times(t.Rejections), when(t.FirstSeen), when(t.LastSeen)),
-			more(addressTable(t.Addresses), t.MoreAddresses))
+		part(fmt.Sprintf("Where it was presented: %s accepted, %s refused, first %s, last %s",
+			atLeast(t.Uses, t.MoreUses), atLeast(t.Rejections, t.MoreUses), when(t.FirstSeen), when(t.LastSeen)),
+			moreOf(t, addressTable(t.Addresses), t.MoreAddresses)+unread(t))
 	} else {
 		part("Where it was presented", "Nowhere.\n")
 	}
-	part("What happened to it", more(ownTable(t.Changes), t.MoreChanges))
+	part("What happened to it", moreOf(t, ownTable(t.Changes), t.MoreChanges))
+	return b.String()
+}
+
+// unread says which presentations are not in a story, and how to see them.
+func unread(t api.Trace) string {
+	if !t.MoreUses {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("\nIt was presented too often for all to be read: these are the oldest, the newest, and those after its revocation.\nNot read:\n")
+	for _, u := range t.Unread {
+		fmt.Fprintf(&b, "  %s from sequence %d to %d: tokenledger audit events --token %s --cursor %s --all\n",
+			count(int(u.Events), "event"), u.From, u.To, clean(t.Token.ID), clean(u.Cursor))
+	}
 	return b.String()
 }
 
@@ -58,9 +73,9 @@ func afterEnd(t api.Trace) string {
 			refused += n
 		}
 	}
-	warning := fmt.Sprintf("!! PRESENTED AFTER ITS REVOCATION (%s): %s refused", when(t.Token.RevokedAt), times(refused))
+	warning := fmt.Sprintf("!! PRESENTED AFTER ITS REVOCATION (%s): %s refused", when(t.Token.RevokedAt), atLeast(refused, t.MoreAfterEnd))
 	if used > 0 {
-		warning += ", " + times(used) + " ACCEPTED"
+		warning += ", " + atLeast(used, t.MoreAfterEnd) + " ACCEPTED"
 	}
 	return warning
 }
@@ -73,9 +88,25 @@ func times(n uint64) string {
 	return strconv.FormatUint(n, 10) + " times"
 }
 
+// atLeast is times, and says where there can be more.
+func atLeast(n uint64, cut bool) string {
+	if cut {
+		return "at least " + times(n)
+	}
+	return times(n)
+}
+
 func more(rows string, cut bool) string {
 	if cut {
 		return rows + "… and more: tokenledger audit events shows all.\n"
+	}
+	return rows
+}
+
+// moreOf is more for events about the token.
+func moreOf(t api.Trace, rows string, cut bool) string {
+	if cut {
+		return rows + "… and more: tokenledger audit events --token " + clean(t.Token.ID) + " --all shows all.\n"
 	}
 	return rows
 }

@@ -1,6 +1,22 @@
 package main
 
-import "errors"
+import (
+	"errors"
+	"strconv"
+)
+
+// pageLength is how many rows a page has; 0 where that was not given.
+type pageLength int
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (l *pageLength) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > 1000 {
+		return errors.New("must be a number from 1 to 1000; --all gives every page")
+	}
+	*l = pageLength(n)
+	return nil
+}
 
 // errSamePage is the cause where a node would be asked for the same page for ever.
 var errSamePage = errors.New("the node gave the cursor of the same page again")

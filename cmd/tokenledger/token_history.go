@@ -15,9 +15,9 @@ import (
 
 type tokenHistoryCmd struct {
 	tokenID
-	Limit  int    `placeholder:"N" help:"Length of a page."`
-	Cursor string `help:"Go on where an earlier page ended."`
-	All    bool   `help:"Every page, not one."`
+	Limit  pageLength `placeholder:"N" help:"Length of a page, 1 to 1000; 100 if not given."`
+	Cursor string     `help:"Go on where an earlier page ended."`
+	All    bool       `help:"Every page, not one."`
 
 	form
 	connection
@@ -40,7 +40,7 @@ func (c *tokenHistoryCmd) Run(ctx context.Context, m *Main) error {
 		return err
 	}
 	defer cl.Close()
-	req := client.HistoryRequest{Cursor: c.Cursor, Limit: c.Limit}
+	req := client.HistoryRequest{Cursor: c.Cursor, Limit: int(c.Limit)}
 	return m.pages("cannot show the history of "+c.ID, &req.Cursor, c.All, func() (string, error) {
 		page, err := cl.History(ctx, c.ID, req)
 		if err != nil {

@@ -9,9 +9,9 @@ import (
 
 type tokenListCmd struct {
 	filter
-	Limit  int    `placeholder:"N" help:"Length of a page, 1 to 1000; 100 if not given."`
-	Cursor string `help:"Go on where an earlier page ended."`
-	All    bool   `help:"Every page, not one."`
+	Limit  pageLength `placeholder:"N" help:"Length of a page, 1 to 1000; 100 if not given."`
+	Cursor string     `help:"Go on where an earlier page ended."`
+	All    bool       `help:"Every page, not one."`
 
 	form
 	connection
@@ -35,7 +35,7 @@ func (c *tokenListCmd) Run(ctx context.Context, m *Main) error {
 	}
 	defer cl.Close()
 	req := c.list(time.Now())
-	req.Limit, req.Cursor = c.Limit, c.Cursor
+	req.Limit, req.Cursor = int(c.Limit), c.Cursor
 	first := true
 	return m.pages("cannot list tokens", &req.Cursor, c.All, func() (string, error) {
 		page, err := cl.List(ctx, req)

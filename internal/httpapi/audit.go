@@ -54,9 +54,13 @@ func auditEvents(c *call) error {
 	}
 	out := api.AuditEvents{Events: auditRows(page.Events, page.Proofs), Seq: page.Seq}
 	if page.Next != 0 {
-		out.NextCursor = strconv.FormatUint(page.Next, 10) + "." + strconv.FormatUint(page.Seq, 10)
+		out.NextCursor = eventsCursor(page.Next, page.Seq)
 	}
 	return c.json(http.StatusOK, out)
+}
+
+func eventsCursor(after, upto uint64) string {
+	return strconv.FormatUint(after, 10) + "." + strconv.FormatUint(upto, 10)
 }
 
 // eventsPosition reads a cursor: the sequence behind which to go on and, after a dot, the
@@ -87,21 +91,7 @@ func trace(c *call) error {
 	if err != nil {
 		return err
 	}
-	out := api.Trace{
-		Seq: story.Seq, Token: pastToken(&story.Token, story.Proofs), Uses: story.Uses, Rejections: story.Rejections,
-		Changes: auditRows(story.Changes, story.Proofs), MoreChanges: story.MoreChanges,
-		Besides: auditRows(story.Besides, story.Proofs), MoreBesides: story.MoreBesides,
-		AfterEnd: auditRows(story.AfterEnd, story.Proofs), MoreAfterEnd: story.MoreAfterEnd,
-		Addresses: []api.TraceAddress{}, MoreAddresses: story.MoreAddresses,
-		FirstSeen: timeOrNone(story.FirstSeen), LastSeen: timeOrNone(story.LastSeen),
-	}
-	for _, a := range story.Addresses {
-		out.Addresses = append(out.Addresses, api.TraceAddress{
-			IP: a.IP, Uses: a.Uses, Rejections: a.Rejections, First: a.First, Last: a.Last, FirstSeq: a.FirstSeq, LastSeq: a.LastSeq,
-			Sites: a.Sites, UserAgents: a.UserAgents, Proofs: proofsOf(story.Proofs, a.FirstSeq, a.LastSeq),
-		})
-	}
-	return c.json(http.StatusOK, out)
+	return c.json(http.StatusOK, traceOf(&story))
 }
 
 func asOf(c *call) error {
@@ -175,7 +165,9 @@ func diff(c *call) error {
 	if q.Proof, err = c.flag("proof"); err != nil {
 		return err
 	}
-	if q.From, err = moment("from", v.Get("from")); err != nil {
+	if v.Get("from") == "0" {
+		q.From.Time = time.Unix(0, 0).UTC() // before the first event of any ledger
+	} else if q.From, err = moment("from", v.Get("from")); err != nil {
 		return err
 	}
 	if q.To, err = moment("to", v.Get("to")); err != nil {
@@ -203,7 +195,7 @@ func diff(c *call) error {
 
 // moment reads a time (RFC 3339) or a sequence.
 func moment(name, text string) (m questions.Moment, err error) {
-	const hint = "write 2026-01-31T15:04:05Z, or a sequence from 1 on"
+	const hint = "write 2026-01-31T15:04:05Z, or a sequence from 1 on (a diff may begin with from=0)"
 	if text == "" {
 		return m, wrongMoment(name+" is missing", hint)
 	}

@@ -3,6 +3,9 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
+
+	"github.com/tokenledger/tokenledger/client/api"
+	"github.com/tokenledger/tokenledger/commands"
 )
 
 const plainText = "text/plain; charset=utf-8"
@@ -13,6 +16,53 @@ func checkpoint(c *call) error {
 		return err
 	}
 	return c.write(plainText, http.StatusOK, signed)
+}
+
+// consistency answers with the proof that the log of a size begins with a smaller one.
+func consistency(c *call) error {
+	from, err := c.size("from")
+	if err != nil {
+		return err
+	}
+	var to uint64
+	if c.r.URL.Query().Has("to") {
+		if to, err = c.size("to"); err != nil {
+			return err
+		}
+		if to == 0 {
+			return wrongSize("to is 0: the empty log begins with nothing")
+		}
+	}
+	p, err := c.api.Ledger.Consistency(c.r.Context(), c.session, from, to)
+	if err != nil {
+		return err
+	}
+	out := api.Consistency{
+		From: uint64(p.Older.N), FromRoot: p.Older.Hash[:], To: uint64(p.Newer.N), ToRoot: p.Newer.Hash[:],
+		Proof: [][]byte{}, Checkpoint: string(p.Checkpoint),
+	}
+	for _, h := range p.Proof {
+		out.Proof = append(out.Proof, h[:])
+	}
+	return c.json(http.StatusOK, out)
+}
+
+// size reads a number of entries.
+func (c *call) size(name string) (uint64, error) {
+	text := c.r.URL.Query().Get(name)
+	if text == "" {
+		return 0, wrongSize(name + " is missing")
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, wrongSize(name + " is no number of entries")
+	}
+	return n, nil
+}
+
+func wrongSize(detail string) error {
+	return &commands.Error{Kind: commands.Invalid, Code: "size_invalid", Detail: detail,
+		Hint: "give numbers of entries from 1 on, such as stand in the second line of a checkpoint; to can be left out"}
 }
 
 func logKey(c *call) error {

@@ -18,16 +18,39 @@ func auditRows(evs []events.Recorded, proofs ledger.Proofs) []api.AuditEvent {
 	return rows
 }
 
-// proofsOf gives the proofs of sequences; none if there is not one of each.
+// proofsOf gives the proofs of sequences, up to the first that has none.
 func proofsOf(proofs ledger.Proofs, seqs ...uint64) (texts []string) {
 	for _, seq := range seqs {
 		text, ok := proofs[seq]
 		if !ok {
-			return nil
+			break
 		}
 		texts = append(texts, text)
 	}
 	return texts
+}
+
+// traceOf is the JSON of a token's story.
+func traceOf(story *ledger.Story) api.Trace {
+	out := api.Trace{
+		Seq: story.Seq, Token: pastToken(&story.Token, story.Proofs), Uses: story.Uses, Rejections: story.Rejections,
+		Changes: auditRows(story.Changes, story.Proofs), MoreChanges: story.MoreChanges,
+		Besides: auditRows(story.Besides, story.Proofs), MoreBesides: story.MoreBesides,
+		AfterEnd: auditRows(story.AfterEnd, story.Proofs), MoreAfterEnd: story.MoreAfterEnd,
+		Addresses: []api.TraceAddress{}, MoreAddresses: story.MoreAddresses,
+		FirstSeen: timeOrNone(story.FirstSeen), LastSeen: timeOrNone(story.LastSeen),
+		MoreUses: len(story.Unread) > 0, MoreProofs: story.MoreProofs,
+	}
+	for _, u := range story.Unread {
+		out.Unread = append(out.Unread, api.TraceUnread{From: u.From, To: u.To, Events: u.Events, Cursor: eventsCursor(u.From-1, u.To)})
+	}
+	for _, a := range story.Addresses {
+		out.Addresses = append(out.Addresses, api.TraceAddress{
+			IP: a.IP, Uses: a.Uses, Rejections: a.Rejections, First: a.First, Last: a.Last, FirstSeq: a.FirstSeq, LastSeq: a.LastSeq,
+			Sites: a.Sites, UserAgents: a.UserAgents, Proofs: proofsOf(story.Proofs, a.FirstSeq, a.LastSeq),
+		})
+	}
+	return out
 }
 
 // pastToken is the JSON of a token as it was.

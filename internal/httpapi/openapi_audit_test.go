@@ -20,6 +20,7 @@ func TestTheAuditLogIsDescribed(t *testing.T) {
 		"/v1/audit/events":       {"get", "application/json", "actor", "query"},
 		"/v1/audit/trace":        {"post", "application/json", "", ""},
 		"/v1/audit/checkpoint":   {"get", "text/plain; charset=utf-8", "", ""},
+		"/v1/audit/consistency":  {"get", "application/json", "from", "query"},
 		"/v1/audit/proofs/{seq}": {"get", "text/plain; charset=utf-8", "seq", "path"},
 		"/v1/audit/tile/{path}":  {"get", "application/octet-stream", "path", "path"},
 	} {

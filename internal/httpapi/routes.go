@@ -91,6 +91,8 @@ func (a *API) routes() []route {
 			summary: "What became of tokens between two moments. Asking is recorded."},
 		{method: get, path: "/v1/audit/checkpoint", needs: commands.AuditReadScope, status: 200, media: plainText, handle: checkpoint,
 			summary: "A signed checkpoint of the audit log (C2SP tlog-checkpoint)."},
+		{method: get, path: "/v1/audit/consistency", needs: commands.AuditReadScope, status: 200, out: api.Consistency{}, handle: consistency,
+			query: []string{"from", "to"}, summary: "The proof that the audit log of a size begins with what it was at a smaller one (RFC 9162, 2.1.4). Without to, its newest checkpoint's."},
 		{method: get, path: "/v1/audit/key", needs: commands.AuditReadScope, status: 200, media: plainText, handle: logKey,
 			summary: "The key that this node's checkpoints are verified with."},
 		{method: get, path: "/v1/audit/proofs/{seq}", needs: commands.AuditReadScope, status: 200, media: plainText, handle: proof,

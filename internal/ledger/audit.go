@@ -2,6 +2,8 @@ package ledger
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/oklog/ulid/v2"
 
@@ -23,6 +25,35 @@ func (l *Ledger) Checkpoint(ctx context.Context, s auth.Session) ([]byte, error)
 	}
 	signed, err := l.Log.Checkpoint(ctx)
 	return signed, auditError(err)
+}
+
+// Consistency proves that the audit log of to entries begins with what it was with from
+// entries; 0 for to is all that this node has applied. It holds no event and is not
+// recorded.
+func (l *Ledger) Consistency(ctx context.Context, s auth.Session, from, to uint64) (c audit.Consistency, err error) {
+	if _, err := l.enter(ctx, s, commands.AuditReadScope, ""); err != nil {
+		return c, err
+	}
+	if from == 0 {
+		return c, wrongSize("from is 0: the empty log is the beginning of every log, so there is nothing to prove")
+	}
+	if to != 0 && to < from {
+		return c, wrongSize(fmt.Sprintf("to is %d and from %d: a log does not get smaller", to, from))
+	}
+	signed, err := l.Log.Checkpoint(ctx)
+	if err != nil {
+		return c, auditError(err)
+	}
+	c, err = l.Log.Consistency(from, to, signed)
+	if ahead, ok := errors.AsType[*audit.NotYetError](err); ok {
+		return c, wrongSize(fmt.Sprintf("the audit log has %d entries, and not %d yet", ahead.Size, ahead.Seq))
+	}
+	return c, auditError(err)
+}
+
+func wrongSize(detail string) error {
+	return &commands.Error{Kind: commands.Invalid, Code: "size_invalid", Detail: detail,
+		Hint: "give numbers of entries from 1 on, such as stand in the second line of a checkpoint: from is the smaller one, and to can be left out"}
 }
 
 // LogKey gives the key that this node's checkpoints are verified with, as

@@ -59,11 +59,18 @@ func (l *Ledger) recordEntries(ctx context.Context, s auth.Session, first, last 
 	if since := now.Sub(r.at); 0 <= since && since < entriesEvery {
 		return nil
 	}
-	err := l.recordReading(ctx, s, s.Tenant, ulid.ULID{}, ask("entries").word(fmt.Sprintf("%d-%d", first, last)))
+	err := l.recordReading(ctx, s, s.Tenant, ulid.ULID{}, askEntries(first, last))
 	if err == nil {
 		r.at = now
 	}
 	return err
+}
+
+// askEntries is the canonical form of the first reading of a minute. It names the bundle
+// that was read, by leaf index, and says how long others may follow that are on record
+// nowhere.
+func askEntries(first, last uint64) *asked {
+	return ask("entries").word(fmt.Sprintf("from=%d to=%d others_for=%ds", first, last, int(entriesEvery.Seconds())))
 }
 
 // hintEntries says what there is for those who may not read entries.

@@ -44,10 +44,20 @@ func auditError(err error) error {
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &commands.Error{Kind: commands.Unavailable, Code: "question_too_long",
-			Detail: "the question took longer than " + askWithin.String() + ", so it was not answered", Hint: "ask for less: a shorter time, one token, one site, or a smaller limit", Cause: err}
+			Detail: "the question took longer than " + askWithin.String() + ", so it was not answered", Hint: "ask for less", Cause: err}
 	}
 	return &commands.Error{Kind: commands.Unavailable, Code: "audit_log_unavailable",
 		Detail: "this node cannot read its audit log", Hint: "ask the operator to read the node's log", Cause: err}
+}
+
+// hintTooLong says what to do about a question that took too long: what there is to leave
+// out is another thing for each.
+func hintTooLong(err *error, hint string) {
+	if e, ok := errors.AsType[*commands.Error](*err); ok && e.Code == "question_too_long" {
+		told := *e
+		told.Hint = hint
+		*err = &told
+	}
 }
 
 // fieldError says which part of a question is wrong.

@@ -69,7 +69,7 @@ func (l *Ledger) whose(ctx context.Context, scope questions.Scope, seq uint64) (
 func (l *Ledger) prove(ctx context.Context, seqs []uint64) (Proofs, error) {
 	if len(seqs) > maxProofs {
 		return nil, &commands.Error{Kind: commands.Invalid, Code: "too_many_proofs",
-			Detail: fmt.Sprintf("the answer would have %d proofs; %d are the most", len(seqs), maxProofs), Hint: "ask with a smaller limit, or without proof and then for single proofs"}
+			Detail: fmt.Sprintf("the answer would have %d proofs; %d are the most", len(seqs), maxProofs), Hint: "ask with a smaller limit; or without proof, and then for the events of a token at /v1/audit/events?token=ID&proof=true, or for single proofs"}
 	}
 	checkpoint, err := l.Log.Checkpoint(ctx)
 	if err != nil {

@@ -38,6 +38,7 @@ type EventsPage struct {
 
 // AuditEvents gives events. The record of this very reading is not among them.
 func (l *Ledger) AuditEvents(ctx context.Context, s auth.Session, q EventsQuery) (page EventsPage, err error) {
+	defer hintTooLong(&err, "ask for less: a shorter time (since and until), one token or site, or a smaller limit")
 	var own string
 	if q.Scope, own, err = l.enterAudit(ctx, s, q.Tenant); err != nil {
 		return page, err
@@ -130,6 +131,7 @@ type AsOfPage struct {
 
 // AsOf gives the tokens that there were at a moment.
 func (l *Ledger) AsOf(ctx context.Context, s auth.Session, q AsOfQuery) (page AsOfPage, err error) {
+	defer hintTooLong(&err, "ask for less: one site, or a smaller limit")
 	var own string
 	if q.Scope, own, err = l.enterAudit(ctx, s, q.Tenant); err != nil {
 		return page, err
@@ -168,6 +170,7 @@ func (q *AsOfQuery) asked(verb string) *asked {
 
 // CountAsOf gives how many tokens AsOf would give, on all its pages.
 func (l *Ledger) CountAsOf(ctx context.Context, s auth.Session, q AsOfQuery) (count questions.AsOfCount, err error) {
+	defer hintTooLong(&err, "count the tokens of one tenant or site; or page through them without count")
 	var own string
 	if q.Scope, own, err = l.enterAudit(ctx, s, q.Tenant); err != nil {
 		return count, err
@@ -201,6 +204,7 @@ type DiffPage struct {
 
 // Diff gives what became of tokens between two moments.
 func (l *Ledger) Diff(ctx context.Context, s auth.Session, q DiffQuery) (page DiffPage, err error) {
+	defer hintTooLong(&err, "ask for less: moments that lie nearer to each other, or a smaller limit")
 	var own string
 	if q.Scope, own, err = l.enterAudit(ctx, s, q.Tenant); err != nil {
 		return page, err

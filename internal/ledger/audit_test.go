@@ -1,6 +1,9 @@
 package ledger
 
 import (
+	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tokenledger/tokenledger/audit/questions"
+	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/events"
 )
 
@@ -25,6 +29,7 @@ func TestAsked(t *testing.T) {
 		{ask("events").scope(questions.Scope{AllTenants: true}, "default").proof(true), "events tenant=* proof=true"},
 		{ask("events").scope(questions.Scope{Tenant: "default"}, "default").proof(false), "events"},
 		{ask("events").scope(questions.Scope{Tenant: "acme"}, "default"), "events tenant=acme"},
+		{askEntries(0, 255), "entries from=0 to=255 others_for=60s"},
 		{ask("x").text("y", strings.Repeat("é", 200)).number("z", 3), "x y=" + strings.Repeat("é", 128) + "… z=3"},
 	} {
 		if got := tc.got.String(); got != tc.want {
@@ -71,5 +76,38 @@ func TestTheReadersThatAreRememberedAreBounded(t *testing.T) {
 	}
 	if len(e.byID) > maxReaders {
 		t.Errorf("%d readers are remembered", len(e.byID))
+	}
+}
+
+func TestOfAStoryWithTooManyEventsTheFirstAreProven(t *testing.T) {
+	var s Story
+	s.Changes = []events.Recorded{{Seq: 1}, {Seq: 2}, {Seq: 3}}
+	s.AfterEnd = []events.Recorded{{Seq: 9}}
+	s.Token.Seqs = []uint64{1, 2, 3, 4, 5}
+	s.Addresses = []questions.Address{{FirstSeq: 6, LastSeq: 9}, {FirstSeq: 7, LastSeq: 7}}
+	all := []uint64{1, 2, 3, 9, 4, 5, 6, 7}
+	for most := 4; most < 10; most++ {
+		got, more := s.sequences(most)
+		if want := all[:min(most, len(all))]; !slices.Equal(got, want) || more != (most < len(all)) {
+			t.Errorf("of %d: %d, more: %v", most, got, more)
+		}
+	}
+}
+
+// What to leave out of a question is another thing for each.
+func TestWhatTookTooLongHasAHintOfItsOwn(t *testing.T) {
+	err := auditError(context.DeadlineExceeded)
+	hintTooLong(&err, "one site")
+	if e, ok := errors.AsType[*commands.Error](err); !ok || e.Code != "question_too_long" || e.Hint != "one site" {
+		t.Errorf("%+v", err)
+	}
+	err = noSuchEvent()
+	hintTooLong(&err, "one site")
+	if e, ok := errors.AsType[*commands.Error](err); !ok || e.Hint == "one site" {
+		t.Errorf("%+v", err)
+	}
+	err = nil
+	if hintTooLong(&err, "one site"); err != nil {
+		t.Errorf("%+v", err)
 	}
 }

@@ -30,11 +30,14 @@ type TraceQuery struct {
 type Story struct {
 	questions.Story
 	Proofs Proofs
+	// MoreProofs says that there are too many events for each to be proven. All rows are.
+	MoreProofs bool
 }
 
 // Trace tells a token's story. A token that is not found is on record as a question,
 // too.
 func (l *Ledger) Trace(ctx context.Context, s auth.Session, q TraceQuery) (story Story, err error) {
+	defer hintTooLong(&err, "give its id, if you gave its name; ask again, since what was read is read faster the next time; or page through its events: GET /v1/audit/events?token=ID")
 	scope, own, err := l.enterAudit(ctx, s, q.Tenant)
 	if err != nil {
 		return story, err
@@ -50,7 +53,9 @@ func (l *Ledger) Trace(ctx context.Context, s auth.Session, q TraceQuery) (story
 		}
 	}
 	if err == nil && q.Proof {
-		story.Proofs, err = l.prove(ctx, story.sequences())
+		var seqs []uint64
+		seqs, story.MoreProofs = story.sequences(maxProofs)
+		story.Proofs, err = l.prove(ctx, seqs)
 	}
 	if err == nil {
 		err = l.recordReading(ctx, s, story.Token.Tenant, id, question)
@@ -147,16 +152,28 @@ func (l *Ledger) traceName(ctx context.Context, scope questions.Scope, name stri
 		Detail: "several tokens have this name", Hint: "trace one of them by its id; " + some}
 }
 
-// sequences are those that the story names. Of a token that was presented from thousands
-// of addresses, the first of these are proven, and not none at all.
-func (s *Story) sequences() []uint64 {
-	seqs := append([]uint64(nil), s.Token.Seqs...)
-	seqs = sequences(sequences(sequences(seqs, s.Changes), s.Besides), s.AfterEnd)
-	for i := range s.Addresses {
-		if len(seqs)+2 > maxProofs {
-			break
+// sequences are those that the story names, each once: those of its rows, of which there
+// are some 2,000 at the most; those that made the record; and those of the addresses. Of a
+// token that was changed or presented thousands of times, the first are proven, and not
+// none at all: at most so many.
+func (s *Story) sequences(most int) (seqs []uint64, more bool) {
+	known := map[uint64]bool{}
+	add := func(some ...uint64) {
+		for _, seq := range some {
+			switch {
+			case more || known[seq]:
+			case len(seqs) == most:
+				more = true
+			default:
+				known[seq] = true
+				seqs = append(seqs, seq)
+			}
 		}
-		seqs = append(seqs, s.Addresses[i].FirstSeq, s.Addresses[i].LastSeq)
 	}
-	return seqs
+	add(sequences(sequences(sequences(nil, s.Changes), s.Besides), s.AfterEnd)...)
+	add(s.Token.Seqs...)
+	for i := range s.Addresses {
+		add(s.Addresses[i].FirstSeq, s.Addresses[i].LastSeq)
+	}
+	return seqs, more
 }

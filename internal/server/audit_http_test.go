@@ -66,7 +66,7 @@ func TestAuditPermissions(t *testing.T) {
 
 	for _, path := range []string{
 		"GET /v1/audit/events", "POST /v1/audit/trace", "GET /v1/audit/as-of?seq=1", "GET /v1/audit/diff?from=1&to=2",
-		"GET /v1/audit/checkpoint", "GET /v1/audit/key", "GET /v1/audit/proofs/1", "GET /v1/audit/tile/0/000.p/1", "GET /v1/audit/tile/entries/000.p/1",
+		"GET /v1/audit/checkpoint", "GET /v1/audit/key", "GET /v1/audit/consistency?from=1", "GET /v1/audit/proofs/1", "GET /v1/audit/tile/0/000.p/1", "GET /v1/audit/tile/entries/000.p/1",
 	} {
 		method, path, _ := strings.Cut(path, " ")
 		body := ""
@@ -125,6 +125,7 @@ func TestAuditReadings(t *testing.T) {
 
 	n.must(200, "GET", "/v1/audit/checkpoint", asAuditor, "")
 	n.must(200, "GET", "/v1/audit/key", asAuditor, "")
+	n.must(200, "GET", "/v1/audit/consistency?from=1", asAuditor, "")
 	n.must(200, "GET", "/v1/audit/tile/0/000.p/2", asAuditor, "")
 	n.must(400, "GET", "/v1/audit/events?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", asAuditor, "")
 	if got := n.readings(""); len(got) != 0 {
@@ -133,6 +134,7 @@ func TestAuditReadings(t *testing.T) {
 	n.must(200, "GET", "/v1/audit/events?kind=revoked&site=a+b&since=2026-01-01T01:00:00%2B01:00&ip=::ffff:192.0.2.7", asAuditor, "")
 	n.must(200, "GET", "/v1/audit/as-of?time=2090-01-01T00:00:00Z&site=shop.example", n.token, "")
 	n.must(200, "GET", "/v1/audit/diff?from=1&to=2090-01-01T00:00:00Z&tenant=acme", n.token, "")
+	n.must(200, "GET", "/v1/audit/diff?from=0&to=2", n.token, "")
 	n.must(200, "POST", "/v1/audit/trace", n.token, `{"token":"shop checkout"}`)
 	n.must(200, "POST", "/v1/audit/trace", n.token, `{"secret":"`+leaked+`"}`)
 	n.must(404, "POST", "/v1/audit/trace", n.token, `{"secret":"`+wrong+`"}`)
@@ -150,6 +152,7 @@ func TestAuditReadings(t *testing.T) {
 		{"default", "auditor", `events site="a b" ip=192.0.2.7 kind=revoked since=2026-01-01T00:00:00Z limit=100`},
 		{"default", "root", "as-of time=2090-01-01T00:00:00Z site=shop.example tenant=* limit=100"},
 		{"acme", "root", "diff from=1 to=2090-01-01T00:00:00Z tenant=acme limit=100"},
+		{"default", "root", "diff from=1970-01-01T00:00:00Z to=2 tenant=* limit=100"},
 		{"acme", "root", "trace token=" + made.ID + " tenant=*"},
 		{"acme", "root", "trace token=" + made.ID + " by its secret tenant=*"},
 		{"default", "root", "trace token=" + made.ID + " by a wrong secret tenant=*"},
@@ -157,7 +160,7 @@ func TestAuditReadings(t *testing.T) {
 		{"default", "auditor", `trace name="no such name"`},
 		{"acme", "root", fmt.Sprintf("proof seq=%d", made.Seq)},
 		{"default", "auditor", fmt.Sprintf("proof seq=%d", made.Seq)},
-		{"default", "root", "entries 0-1"},
+		{"default", "root", "entries from=0 to=1 others_for=60s"},
 	}
 	for i, e := range page.Events {
 		got := decoded[struct {
@@ -293,6 +296,31 @@ func TestTheAuditLogProvesItselfOverHTTP(t *testing.T) {
 	made, _ := generate(t, c, api.GenerateRequest{Name: "a moment ago"})
 	n.must(200, "GET", fmt.Sprintf("/v1/audit/proofs/%d", made.Seq), n.token, "")
 
+	// That the log begins with what it was.
+	older, _, err := torchwood.VerifyCheckpoint(n.must(200, "GET", "/v1/audit/checkpoint", n.token, ""), policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	generate(t, c, api.GenerateRequest{Name: "since then"})
+	grown := decoded[api.Consistency](t, n.must(200, "GET", fmt.Sprintf("/v1/audit/consistency?from=%d", older.N), n.token, ""))
+	newer, _, err := torchwood.VerifyCheckpoint([]byte(grown.Checkpoint), policy)
+	if err != nil || newer.N <= older.N || grown.From != uint64(older.N) || grown.To != uint64(newer.N) ||
+		!bytes.Equal(grown.FromRoot, older.Hash[:]) || !bytes.Equal(grown.ToRoot, newer.Hash[:]) {
+		t.Fatalf("%+v from %+v to %+v: %v", grown, older, newer, err)
+	}
+	if err := tlog.CheckTree(treeProof(grown.Proof), newer.N, newer.Hash, older.N, older.Hash); err != nil {
+		t.Error(err)
+	}
+	for from := uint64(1); from <= grown.To; from += 37 {
+		p, err := c.Consistency(t.Context(), from, uint64(older.N))
+		if err == nil {
+			err = tlog.CheckTree(treeProof(p.Proof), older.N, older.Hash, int64(from), tlog.Hash(p.FromRoot))
+		}
+		if (err == nil) != (from <= uint64(older.N)) || err == nil && p.Checkpoint != "" {
+			t.Errorf("from %d to %d: %v", from, older.N, err)
+		}
+	}
+
 	// All entries, through tiles.
 	signed := n.must(200, "GET", "/v1/audit/checkpoint", n.token, "")
 	cp, _, err := torchwood.VerifyCheckpoint(signed, policy)
@@ -317,7 +345,7 @@ func TestTheAuditLogProvesItselfOverHTTP(t *testing.T) {
 	if err := mirror.Err(); err != nil || entries != cp.N || cp.N < 256 {
 		t.Fatalf("%d entries of %d: %v", entries, cp.N, err)
 	}
-	if got := n.readings("&actor=root"); len(got) == 0 || got[len(got)-1] != "entries 0-255" && got[len(got)-1] != fmt.Sprintf("entries 256-%d", cp.N-1) {
+	if got := n.readings("&actor=root"); len(got) == 0 || got[len(got)-1] != "entries from=0 to=255 others_for=60s" && got[len(got)-1] != fmt.Sprintf("entries from=256 to=%d others_for=60s", cp.N-1) {
 		t.Errorf("the mirror's reading: %q", got)
 	}
 
@@ -337,6 +365,13 @@ func TestTheAuditLogProvesItselfOverHTTP(t *testing.T) {
 	for _, seq := range []string{"0", "-1", "x", "99999999", "18446744073709551615", "1e3"} {
 		n.must(404, "GET", "/v1/audit/proofs/"+seq, n.token, "")
 	}
+}
+
+func treeProof(hashes [][]byte) (p tlog.TreeProof) {
+	for _, h := range hashes {
+		p = append(p, tlog.Hash(h))
+	}
+	return p
 }
 
 // TestAuditBadRequests shows that each is refused with its status and code.
@@ -373,8 +408,21 @@ func TestAuditBadRequests(t *testing.T) {
 		{"GET", "/v1/audit/as-of?seq=1&status=good", "", 400, "filter_invalid"},
 		{"GET", "/v1/audit/as-of?seq=1&cursor=x", "", 400, "cursor_invalid"},
 		{"GET", "/v1/audit/diff?from=1", "", 400, "time_invalid"},
+		{"GET", "/v1/audit/diff?from=1&to=0", "", 400, "time_invalid"},
+		{"GET", "/v1/audit/as-of?time=0", "", 400, "time_invalid"},
 		{"GET", "/v1/audit/diff?from=2&to=1", "", 400, "time_invalid"},
 		{"GET", "/v1/audit/diff?from=soon&to=1", "", 400, "time_invalid"},
+		{"GET", "/v1/audit/consistency", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=0", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=x", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=-1", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=99999", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=18446744073709551615", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=2&to=1", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&to=0", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&to=99999", "", 400, "size_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&to=", "", 400, "query_invalid"},
+		{"GET", "/v1/audit/consistency?from=1&size=2", "", 400, "parameter_unknown"},
 		{"POST", "/v1/audit/trace", ``, 400, "body_invalid"},
 		{"POST", "/v1/audit/trace", `{}`, 400, "trace_invalid"},
 		{"POST", "/v1/audit/trace", `{"token":"a","secret":"b"}`, 400, "trace_invalid"},
