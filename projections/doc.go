@@ -5,9 +5,9 @@
 // What is guaranteed:
 //
 //   - Rows and position move together. All that a batch of events changes, in every
-//     projection, is committed in one Pebble batch with the positions it leads to
-//     and the evidence of the last event. A crash rewinds all of it to the end of
-//     some earlier batch; the follower continues from [Runner.From].
+//     projection, is committed in one Pebble batch, or with one table, with the
+//     positions it leads to and the evidence of the last event. A crash rewinds all of
+//     it to the end of some earlier batch; the follower continues from [Runner.From].
 //   - [Runner.Applied] moves, and [Runner.WaitFor] returns, only after the batch is
 //     committed, readable, and known to every projection's [Stateful.Committed].
 //   - An event is applied to a projection once: what is at or below the
@@ -20,9 +20,9 @@
 //     it, the onFatal function is called once, and everything afterwards answers a
 //     [*FatalError].
 //
-// What is not: a commit is not synced. The store syncs about once a second and on
-// Close; a power cut loses what came after the last sync, and the stream still
-// has it. The store is disposable: with its folder deleted it is built anew. What is
+// What is not: the commit of [Runner.Apply] is not synced. The store syncs about once a
+// second and on Close; a power cut loses what came after the last sync, and the stream
+// still has it. The store is disposable: with its folder deleted it is built anew. What is
 // lost with it is the evidence that [Runner.Position] gives.
 //
 // To add a projection: one package with a type that implements [Projection], and

@@ -14,8 +14,8 @@ import (
 // up to as much again in fragments. Reads that must be fast are answered from the
 // projections' own caches.
 const (
-	cacheSize    = 80 << 20
-	memTableSize = 24 << 20
+	cacheSize    = 48 << 20
+	memTableSize = 12 << 20
 	blockSize    = 8 << 10
 	// filterBits gives about 1 % of false positives.
 	filterBits = 10
