@@ -122,6 +122,7 @@ func TestRefusesAForeignEvent(t *testing.T) {
 
 // rawStream is the stream of a stopped node as whoever has its disk can reach it.
 type rawStream struct {
+	store  *eventstore.Store
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	close  func()
@@ -153,5 +154,5 @@ func openStream(t *testing.T, data string) rawStream {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rawStream{js, stream, func() { store.Close(); nc.Close(); s.Shutdown() }}
+	return rawStream{store, js, stream, func() { store.Close(); nc.Close(); s.Shutdown() }}
 }
