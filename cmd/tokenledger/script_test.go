@@ -11,8 +11,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the test binary run as tokenledger where a script calls it so.
+// noSleepAtExit is for each run of the program: the race detector sleeps a second at
+// every exit unless it is told not to, and the scripts run it some two hundred times.
+const noSleepAtExit = "atexit_sleep_ms=0"
+
+// TestMain makes the test binary run as tokenledger where a test calls it so.
 func TestMain(m *testing.M) {
+	if err := os.Setenv("GORACE", noSleepAtExit); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"tokenledger": main})
 }
 
@@ -27,6 +34,7 @@ func TestScripts(t *testing.T) {
 			// Each script says itself which node it calls, and as whom.
 			env.Setenv("TOKENLEDGER_URL", "")
 			env.Setenv("TOKENLEDGER_TOKEN", "")
+			env.Setenv("GORACE", noSleepAtExit)
 			return nil
 		},
 		Cmds: scriptCommands(),

@@ -60,6 +60,7 @@ func TestFollowEndsAtAGap(t *testing.T) {
 		"everything":            {[]uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 0, GapError{Want: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it waits for the stream to be idle, most of the time
 			s, stream := newLooseStore(t)
 			if _, err := s.Append(t.Context(), newEvents(10)...); err != nil {
 				t.Fatal(err)
@@ -88,6 +89,7 @@ func TestFollowFindsThatTheStreamWasMadeAnewWhileItWaits(t *testing.T) {
 }
 
 func testMadeAnew(t *testing.T, again int) {
+	t.Parallel() // it waits for the stream to be idle, most of the time
 	s, _ := newStore(t)
 	if _, err := s.Append(t.Context(), newEvents(3)...); err != nil {
 		t.Fatal(err)

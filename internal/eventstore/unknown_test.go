@@ -191,6 +191,7 @@ func TestACallerThatLeavesEarlyIsToldThatItIsUnknown(t *testing.T) {
 }
 
 func TestEventsAreStoredOnceHoweverOftenTheConnectionBreaks(t *testing.T) {
+	t.Parallel() // it waits for answers that were lost, most of the time
 	s, direct, p := newProxiedStore(t, Config{AckWait: time.Second})
 	const callers, rounds = 40, 25
 	type call struct {

@@ -82,6 +82,11 @@ func (f *Follower) compareFrom(ctx, within context.Context, after uint64) (upTo 
 	case within.Err() != nil && errors.Is(err, within.Err()):
 		return upTo, nil
 	}
+	// What is compared has an entry in the audit log. A server that cannot read a block
+	// may give nothing behind it either, so no more is said than that this one is gone.
+	if gap, ok := errors.AsType[*eventstore.GapError](err); ok && gap.Want <= last {
+		return upTo, lost(gap.Want)
+	}
 	return upTo, asRefusal(err)
 }
 

@@ -124,7 +124,7 @@ func asRefusal(err error) error {
 	if gap, ok := errors.AsType[*eventstore.GapError](err); ok {
 		return &Refusal{
 			What: gap.Error(),
-			Hint: "events are missing from the stream: put the stream's store back from a backup; do not start on an emptied one",
+			Hint: restoreHint + "; do not start on an emptied stream",
 		}
 	}
 	if bad, ok := errors.AsType[*eventstore.DecodeError](err); ok {

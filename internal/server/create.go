@@ -32,7 +32,7 @@ func (s *Server) createOrJoin(ctx context.Context) error {
 		if s.broker != nil && s.broker.Unrecovered() != "" {
 			return &follower.Refusal{
 				What: "the stream's store cannot be read: " + s.broker.Unrecovered(),
-				Hint: "see to the disk, and put the store (" + s.cfg.streamDir() + ") back from a backup; it is left as it was before this start",
+				Hint: "see to the disk, then run tokenledger doctor on the data directory: it can make the stream anew from the audit log; or put the store (" + s.cfg.streamDir() + ") back from a backup; it is left as it was before this start",
 			}
 		}
 		if seen := max(s.runner.Position().Seq, s.identity.Evidence().Seq, s.audit.Size()); seen > 0 || s.identity.LedgerID != (ulid.ULID{}) {

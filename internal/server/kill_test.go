@@ -52,6 +52,7 @@ type seen struct {
 // TestKill kills a node under load with SIGKILL, over and over, and looks after
 // each restart for what was acknowledged.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	n := newNode(t)
 	n.start()
 	w := &witness{}

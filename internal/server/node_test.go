@@ -39,6 +39,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// noSleepAtExit is for every run of the program: the race detector sleeps a second at
+// every exit unless it is told not to.
+const noSleepAtExit = "GORACE=atexit_sleep_ms=0"
+
 // node is a real process with a data directory of its own.
 type node struct {
 	t         *testing.T
@@ -109,8 +113,7 @@ func (n *node) launch() {
 	}, n.args...)
 	n.cmd = exec.Command(path, args...)
 	// Nothing of the machine's own settings gets in.
-	// The race detector sleeps a second at every exit unless it is told not to.
-	n.cmd.Env = []string{"HOME=" + n.dir, "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
+	n.cmd.Env = []string{"HOME=" + n.dir, "PATH=" + os.Getenv("PATH"), noSleepAtExit}
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	if err := n.cmd.Start(); err != nil {
 		n.t.Fatal(err)

@@ -61,7 +61,7 @@ func TestREADME(t *testing.T) {
 			}
 			sh := exec.CommandContext(t.Context(), "sh", "-c", command)
 			sh.Dir = n.dir
-			sh.Env = []string{"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "TOKENLEDGER_URL=" + n.url, "TOKENLEDGER_TOKEN=" + n.token}
+			sh.Env = []string{"PATH=" + filepath.Dir(program) + ":" + os.Getenv("PATH"), "TOKENLEDGER_URL=" + n.url, "TOKENLEDGER_TOKEN=" + n.token, noSleepAtExit}
 			out, _ := sh.CombinedOutput() // a rejected token is an exit code of its own
 			if mine, theirs := tokenID.Find(out), tokenID.FindString(want); ids == nil && mine != nil {
 				ids = strings.NewReplacer(theirs, string(mine))
