@@ -46,6 +46,7 @@ func openStore(cfg Config, ps []Projection) (*store, error) {
 	if err := cfs.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open projections store in %s: %w", dir, err)
 	}
+	_ = cfs.Remove(cfs.PathJoin(dir, tableFile)) // a crash, or a full disk, may have left it
 	// Opening writes what the log holds to a file. Where the disk is too full for that,
 	// Pebble fails in ways of its own: it tries for ever, or panics on a goroutine.
 	_, needed := cfg.sizes()
@@ -65,7 +66,6 @@ func openStore(cfg Config, ps []Projection) (*store, error) {
 			return nil, err
 		}
 	}
-	_ = cfs.Remove(cfs.PathJoin(dir, tableFile)) // a crash may have left it
 	if err := s.open(cfs, ps, false); err != nil {
 		return nil, err
 	}

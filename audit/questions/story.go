@@ -41,11 +41,9 @@ func (a *Asker) Story(ctx context.Context, scope Scope, id ulid.ULID) (Story, er
 	t := teller{scope: scope, byIP: map[string]int{}}
 	p := past{Token: tokens.Token{ID: id}}
 	var d events.Decoder
-	var others []uint64
 	err = a.history(ctx, &d, id, seq, func(r events.Recorded) error {
 		p.take(r)
 		t.change(&p, r)
-		others = append(others, r.Seq)
 		return nil
 	})
 	if err == nil {
@@ -59,7 +57,7 @@ func (a *Asker) Story(ctx context.Context, scope Scope, id ulid.ULID) (Story, er
 		return Story{}, ErrNotFound
 	}
 	t.Token, t.Seq = token, seq
-	if err := a.presentations(ctx, &d, others, &t); err != nil {
+	if err := a.presentations(ctx, &d, &t); err != nil {
 		return Story{}, err
 	}
 	if err := a.besides(ctx, &t); err != nil {
@@ -76,18 +74,13 @@ type teller struct {
 	maker ulid.ULID      // the token that the maker signed in with
 }
 
-// change takes in an event about the token that is no use, and is in p already.
+// change takes in an event that may have changed the token, and is in p already.
 func (t *teller) change(p *past, r events.Recorded) {
 	if !t.scope.has(r.Event.Tenant) {
 		return
 	}
-	switch d := r.Event.Data.(type) {
-	case *events.AuditRead:
-		return
-	case *events.TokenGenerated:
-		if r.Seq == p.CreatedSeq {
-			t.maker = d.Actor.TokenID
-		}
+	if d, ok := r.Event.Data.(*events.TokenGenerated); ok && r.Seq == p.CreatedSeq {
+		t.maker = d.Actor.TokenID
 	}
 	if len(t.Changes) == maxChanges {
 		t.MoreChanges = true
@@ -96,11 +89,13 @@ func (t *teller) change(p *past, r events.Recorded) {
 	t.Changes = append(t.Changes, r)
 }
 
-// presentations takes in the uses and rejections of the token. The sequences of the
-// other events about it are given.
-func (a *Asker) presentations(ctx context.Context, d *events.Decoder, others []uint64, t *teller) error {
-	q := index.Query{Tenant: t.scope.Tenant, AllTenants: t.scope.AllTenants, Token: t.Token.ID, To: t.Seq}
-	p, err := a.uses(ctx, q, others, t.Token.RevokedAt)
+// presentations takes in the uses and rejections of the token.
+func (a *Asker) presentations(ctx context.Context, d *events.Decoder, t *teller) error {
+	q := index.Query{
+		Tenant: t.scope.Tenant, AllTenants: t.scope.AllTenants, Token: t.Token.ID, To: t.Seq,
+		Kinds: []string{events.TypeTokenUsed.Kind(), events.TypeTokenRejected.Kind()},
+	}
+	p, err := a.uses(ctx, q, t.Token.RevokedAt)
 	if err != nil {
 		return err
 	}

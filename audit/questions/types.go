@@ -161,11 +161,11 @@ type Story struct {
 	// are too many: none for most tokens, two at the most. Read were the oldest, the
 	// newest, and the first after the revocation took effect. What is said of
 	// presentations is then true of those that were read: the counts are "at least", and
-	// FirstSeen and LastSeen are of all.
+	// a use that was recorded late can have come before FirstSeen.
 	Unread []Unread
 	// Uses and Rejections count how often it was accepted and refused.
 	Uses, Rejections uint64
-	// FirstSeen and LastSeen bound all presentations; zero for none.
+	// FirstSeen and LastSeen bound the presentations; zero for none.
 	FirstSeen, LastSeen time.Time
 	// AfterEnd are the uses and rejections of which the last came when its revocation
 	// had taken effect, at most 1,000; MoreAfterEnd says that there are more, or can be

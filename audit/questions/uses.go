@@ -17,10 +17,9 @@ const skew = time.Minute
 // uses finds which of the events that q asks for are read for a story: all if they are
 // few, and otherwise the oldest, the newest, and the first after the token's end (zero
 // for none). The index is walked along from the first to the last, which takes a row for
-// each block of the log; reading the events is what takes long. What stands in others, in
-// order, is left out.
-func (a *Asker) uses(ctx context.Context, q index.Query, others []uint64, end time.Time) (*picked, error) {
-	p, err := a.pick(ctx, q, others, math.MaxUint64)
+// each block of the log; reading the events is what takes long.
+func (a *Asker) uses(ctx context.Context, q index.Query, end time.Time) (*picked, error) {
+	p, err := a.pick(ctx, q, math.MaxUint64)
 	if err != nil || p.left[0].Events == 0 || end.IsZero() {
 		return p, err
 	}
@@ -28,20 +27,15 @@ func (a *Asker) uses(ctx context.Context, q index.Query, others []uint64, end ti
 	if err != nil {
 		return nil, err
 	}
-	return a.pick(ctx, q, others, after)
+	return a.pick(ctx, q, after)
 }
 
-func (a *Asker) pick(ctx context.Context, q index.Query, others []uint64, end uint64) (*picked, error) {
+func (a *Asker) pick(ctx context.Context, q index.Query, end uint64) (*picked, error) {
 	p := &picked{each: a.bounds.uses, end: end}
 	for at := (index.Progress{}); !at.Done; {
 		var err error
 		at, err = a.Index.Find(ctx, q, at.Seq, func(seq uint64) bool {
-			for len(others) > 0 && others[0] < seq {
-				others = others[1:]
-			}
-			if len(others) == 0 || others[0] != seq {
-				p.add(seq)
-			}
+			p.add(seq)
 			return true
 		})
 		if err != nil {

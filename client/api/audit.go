@@ -76,8 +76,9 @@ type Trace struct {
 	MoreAddresses bool           `json:"more_addresses,omitzero"`
 	// MoreUses says that the token was presented too often for all of that to be read.
 	// The oldest uses and rejections were, the newest, and the first after its revocation
-	// took effect. Then Uses and Rejections, and what Addresses say, are "at least", while
-	// FirstSeen and LastSeen hold. Unread says where the others are.
+	// took effect. Then Uses and Rejections, and what Addresses say, are "at least";
+	// FirstSeen and LastSeen are of what was read: a use that was recorded late, in the
+	// middle, can be older. Unread says where the others are.
 	MoreUses bool          `json:"more_uses,omitzero"`
 	Unread   []TraceUnread `json:"unread,omitempty"`
 	// Uses and Rejections count how often it was accepted and refused.
