@@ -77,12 +77,7 @@ func (c *auditConsistencyCmd) proof(ctx context.Context, m *Main, to uint64) (ap
 
 // dataConsistency makes a proof from a data directory.
 func dataConsistency(data string, from, to uint64) (out api.Consistency, err error) {
-	// The checkpoint first: what it was signed over is committed then.
-	checkpoint, err := dataCheckpoint(data)
-	if err != nil {
-		return out, err
-	}
-	r, err := audit.OpenReader(filepath.Join(data, "audit"))
+	r, checkpoint, err := openLog(filepath.Join(data, "audit"), data)
 	if err != nil {
 		return out, err
 	}
