@@ -1,11 +1,13 @@
 package audit_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -310,6 +312,9 @@ func TestATileThatIsNotThereIsNotServed(t *testing.T) {
 		if b, err := l.Tile(tile); err == nil {
 			t.Errorf("%+v has %d bytes", tile, len(b))
 		}
+		if b, err := l.ProvenTile(tile); err == nil {
+			t.Errorf("%+v has %d proven bytes", tile, len(b))
+		}
 	}
 }
 
@@ -366,6 +371,51 @@ func TestNoProofIsMadeOfADamagedHash(t *testing.T) {
 		_, err = l.Proof(c.seq, signed)
 		if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != name {
 			t.Errorf("%s: the proof of %d: %v", what, c.seq, err)
+		}
+	}
+}
+
+// A tile of hashes that is served is the log's, or there is none: whole, in part, and at
+// the right edge.
+func TestADamagedTileOfHashesIsNotServed(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, newKey(t))
+	defer l.Close()
+	if err := errors.Join(l.Append(recordedRange(t, 1, 600)), l.WaitFor(t.Context(), 600)); err != nil {
+		t.Fatal(err)
+	}
+	tile := func(level int, n int64, width int) tlog.Tile {
+		return tlog.Tile{H: layout.TileHeight, L: level, N: n, W: width}
+	}
+	for _, c := range []struct {
+		level int
+		place int64
+		tiles []tlog.Tile // that cannot be served
+	}{
+		{0, 300, []tlog.Tile{tile(0, 1, 256), tile(0, 1, 20), tile(0, 1, 200)}},
+		{0, 550, []tlog.Tile{tile(0, 2, 88), tile(0, 2, 10)}},
+		{1, 1, []tlog.Tile{tile(1, 0, 2), tile(1, 0, 1), tile(0, 1, 256)}},
+	} {
+		path := filepath.Join(dir, layout.TileFile(c.level))
+		flip(t, path, c.place*layout.HashSize+5)
+		for _, tile := range c.tiles {
+			_, err := l.ProvenTile(tile)
+			if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || !strings.HasPrefix(bad.File, layout.TilesDir) {
+				t.Errorf("%d of level %d is damaged, and %v: %v", c.place, c.level, tile, err)
+			}
+		}
+		if _, err := l.ProvenTile(tile(0, 0, 256)); err != nil {
+			t.Errorf("%d of level %d is damaged: %v", c.place, c.level, err)
+		}
+		flip(t, path, c.place*layout.HashSize+5)
+		for _, tile := range c.tiles {
+			whole, err := l.Tile(tile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := l.ProvenTile(tile); err != nil || !bytes.Equal(got, whole) {
+				t.Errorf("%v: %d bytes, %v", tile, len(got), err)
+			}
 		}
 	}
 }
