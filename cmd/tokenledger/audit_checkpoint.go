@@ -88,7 +88,7 @@ func openLog(dir, data string) (*audit.Reader, []byte, error) {
 	}
 	vkey, err := dataKey(data)
 	if err != nil {
-		return nil, nil, doing("the checkpoint's signature cannot be checked", err)
+		return nil, nil, doing("the checkpoint's signature cannot be checked without the key of the data directory; put its keys/ back from a backup", err)
 	}
 	key, err := note.NewVerifier(vkey)
 	if err != nil {
