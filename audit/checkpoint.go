@@ -31,6 +31,20 @@ func OpenCheckpoint(signed []byte, key note.Verifier) (torchwood.Checkpoint, err
 	return cp, err
 }
 
+// OpenCheckpoint is [OpenCheckpoint] of the log's own checkpoint, which cannot be over more
+// entries than the log has: where a node may run, read it before the log is opened. Its
+// error is a [*CorruptError].
+func (r *Reader) OpenCheckpoint(signed []byte, key note.Verifier) (torchwood.Checkpoint, error) {
+	cp, err := OpenCheckpoint(signed, key)
+	if err != nil {
+		return cp, &CorruptError{layout.CheckpointFile, fmt.Sprintf("is not one that this node's key %s has signed: %v", key.Name(), err), err}
+	}
+	if size := r.Size(); uint64(cp.N) > size {
+		return cp, corrupt(layout.CheckpointFile, "was signed over %d entries, and the log has %d: entries were cut off", cp.N, size)
+	}
+	return cp, nil
+}
+
 // parseCheckpoint reads a checkpoint that this process has signed or opened.
 func parseCheckpoint(signed []byte) (torchwood.Checkpoint, error) {
 	// Of a note, what stands before the last blank line is the text.

@@ -43,6 +43,11 @@ func (e *NotYetError) Error() string {
 	return fmt.Sprintf("the audit log has no entry for sequence %d: it has %d", e.Seq, e.Size)
 }
 
+// OfSize says it where a number of entries was asked for.
+func (e *NotYetError) OfSize() string {
+	return fmt.Sprintf("the audit log has %d entries, and not %d yet", e.Size, e.Seq)
+}
+
 // FatalError says that the log has stopped: a write or a sync failed. What was
 // committed before stays; what was appended since is on the stream still.
 type FatalError struct{ Err error }

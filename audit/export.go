@@ -148,7 +148,7 @@ func (x *export) put(t tlog.Tile) error {
 	}
 	data, err := x.reader.Tile(t)
 	if err == nil && t.L != entriesLevel && t.W == layout.TileWidth {
-		err = x.reader.holdsTile(t, data)
+		err = x.reader.holdsTile(x.reader.state.Load(), t, data)
 	}
 	if err != nil {
 		return err

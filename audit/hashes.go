@@ -2,6 +2,8 @@ package audit
 
 import (
 	"fmt"
+	"math/bits"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -48,16 +50,39 @@ func (r *Reader) hashTile(t tlog.Tile) ([]byte, error) {
 	return data, readFull(f, name, data, first*layout.HashSize)
 }
 
-// holdsTile holds a full tile of hashes against the one hash that the level above has
-// for it.
-func (r *Reader) holdsTile(t tlog.Tile, data []byte) error {
+// trueTile reads all the hashes that a tile has in the tree of the state s, and holds
+// them against what is above them.
+func (r *Reader) trueTile(s *layout.State, level int, n int64) ([]byte, error) {
+	first := uint64(n) << layout.TileHeight
+	width := min(layout.TileWidth, layout.LevelHashes(level, s.Size)-first)
+	t := tlog.Tile{H: layout.TileHeight, L: level, N: n, W: int(width)}
+	data, err := r.hashTile(t)
+	if err == nil {
+		err = r.holdsTile(s, t, data)
+	}
+	return data, err
+}
+
+// holdsTile holds all the hashes that a tile has in the tree of the state s against what
+// is above them: of a full tile, the one hash that the level above has for it; of one at
+// the right edge, the roots of subtrees that the log's root is made of.
+func (r *Reader) holdsTile(s *layout.State, t tlog.Tile, data []byte) error {
+	var tile Tree
+	for i := range t.W {
+		tile.Push(tlog.Hash(data[i*layout.HashSize:(i+1)*layout.HashSize]), nil)
+	}
+	if t.W < layout.TileWidth {
+		// The edge has a root for each bit of the size, the highest first; the tile has those
+		// of its eight bits.
+		above := bits.OnesCount64(s.Size >> (layout.TileHeight * (t.L + 1)))
+		if !slices.Equal(tile.edge, s.Edge[above:above+len(tile.edge)]) {
+			return corrupt(layout.TileFile(t.L), "has hashes at its places from %d on that do not make the root that the log of %d entries has", t.N<<layout.TileHeight, s.Size)
+		}
+		return nil
+	}
 	above, err := r.hashes(t.L+1, uint64(t.N), 1)
 	if err != nil {
 		return err
-	}
-	var tile Tree
-	for i := range layout.TileWidth {
-		tile.Push(tlog.Hash(data[i*layout.HashSize:(i+1)*layout.HashSize]), nil)
 	}
 	if tile.Root() != above[0] {
 		return corrupt(layout.TileFile(t.L), "has hashes at its places from %d on that do not make the hash that level %d has for them", t.N<<layout.TileHeight, t.L+1)

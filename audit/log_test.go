@@ -1,11 +1,13 @@
 package audit_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -258,26 +260,11 @@ func TestConsistencyIsProved(t *testing.T) {
 	if err := l.Append(recordedRange(t, 1, 600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.WaitFor(t.Context(), 600); err != nil {
-		t.Fatal(err)
-	}
-	for _, older := range []uint64{1, 2, 255, 256, 257, 599, 600} {
-		p, err := l.ProveConsistency(older, 600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := tlog.CheckTree(p, 600, rootOf(t, 600), int64(older), rootOf(t, older)); err != nil {
-			t.Errorf("from %d: %v", older, err)
-		}
-	}
-	if _, err := l.ProveConsistency(1, 601); err == nil {
-		t.Error("there is a proof of what is not there")
-	}
 	signed, err := l.Checkpoint(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sizes := range [][2]uint64{{1, 600}, {1, 0}, {256, 300}, {600, 600}, {1, 1}, {255, 256}} {
+	for _, sizes := range [][2]uint64{{1, 600}, {1, 0}, {256, 300}, {600, 600}, {1, 1}, {255, 256}, {2, 600}, {255, 600}, {256, 0}, {257, 600}, {599, 600}} {
 		c, err := l.Consistency(sizes[0], sizes[1], signed)
 		if err != nil {
 			t.Fatal(err)
@@ -325,5 +312,138 @@ func TestATileThatIsNotThereIsNotServed(t *testing.T) {
 		if b, err := l.Tile(tile); err == nil {
 			t.Errorf("%+v has %d bytes", tile, len(b))
 		}
+		if b, err := l.ProvenTile(tile); err == nil {
+			t.Errorf("%+v has %d proven bytes", tile, len(b))
+		}
+	}
+}
+
+// flip changes one bit of a file.
+func flip(t *testing.T, path string, at int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [1]byte
+	_, err = f.ReadAt(b[:], at)
+	if err == nil {
+		b[0] ^= 1
+		_, err = f.WriteAt(b[:], at)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A damaged hash makes the older and the newer root agree with each other. Neither is
+// given, however far from the newest checkpoint they are.
+func TestNoProofIsMadeOfADamagedHash(t *testing.T) {
+	for what, c := range map[string]struct {
+		level int
+		place int64
+		sizes [][2]uint64
+		seq   uint64 // whose proof needs the hash
+	}{
+		"in a full tile":              {0, 100, [][2]uint64{{101, 200}, {101, 0}, {101, 101}, {101, 300}, {50, 101}, {105, 140}, {101, 500}}, 102},
+		"in the second tile":          {0, 300, [][2]uint64{{301, 400}, {257, 301}, {301, 301}, {280, 301}}, 302},
+		"at the right edge":           {0, 550, [][2]uint64{{551, 580}, {520, 551}, {551, 600}, {551, 551}}, 552},
+		"above the leaves, and whole": {1, 0, [][2]uint64{{256, 300}, {300, 550}, {512, 0}}, 300},
+	} {
+		k, dir := newKey(t), t.TempDir()
+		l := open(t, dir, k)
+		defer l.Close()
+		if err := l.Append(recordedRange(t, 1, 600)); err != nil {
+			t.Fatal(err)
+		}
+		signed, err := l.Checkpoint(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := layout.TileFile(c.level)
+		flip(t, filepath.Join(dir, name), c.place*layout.HashSize+5)
+		for _, sizes := range c.sizes {
+			got, err := l.Consistency(sizes[0], sizes[1], signed)
+			if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != name {
+				t.Errorf("%s: %d: %v %+v", what, sizes, err, got)
+			}
+		}
+		_, err = l.Proof(c.seq, signed)
+		if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != name {
+			t.Errorf("%s: the proof of %d: %v", what, c.seq, err)
+		}
+	}
+}
+
+// A tile of hashes that is served is the log's, or there is none: whole, in part, and at
+// the right edge.
+func TestADamagedTileOfHashesIsNotServed(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, newKey(t))
+	defer l.Close()
+	if err := errors.Join(l.Append(recordedRange(t, 1, 600)), l.WaitFor(t.Context(), 600)); err != nil {
+		t.Fatal(err)
+	}
+	tile := func(level int, n int64, width int) tlog.Tile {
+		return tlog.Tile{H: layout.TileHeight, L: level, N: n, W: width}
+	}
+	for _, c := range []struct {
+		level int
+		place int64
+		tiles []tlog.Tile // that cannot be served
+	}{
+		{0, 300, []tlog.Tile{tile(0, 1, 256), tile(0, 1, 20), tile(0, 1, 200)}},
+		{0, 550, []tlog.Tile{tile(0, 2, 88), tile(0, 2, 10)}},
+		{1, 1, []tlog.Tile{tile(1, 0, 2), tile(1, 0, 1), tile(0, 1, 256)}},
+	} {
+		path := filepath.Join(dir, layout.TileFile(c.level))
+		flip(t, path, c.place*layout.HashSize+5)
+		for _, tile := range c.tiles {
+			_, err := l.ProvenTile(tile)
+			if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || !strings.HasPrefix(bad.File, layout.TilesDir) {
+				t.Errorf("%d of level %d is damaged, and %v: %v", c.place, c.level, tile, err)
+			}
+		}
+		if _, err := l.ProvenTile(tile(0, 0, 256)); err != nil {
+			t.Errorf("%d of level %d is damaged: %v", c.place, c.level, err)
+		}
+		flip(t, path, c.place*layout.HashSize+5)
+		for _, tile := range c.tiles {
+			whole, err := l.Tile(tile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := l.ProvenTile(tile); err != nil || !bytes.Equal(got, whole) {
+				t.Errorf("%v: %d bytes, %v", tile, len(got), err)
+			}
+		}
+	}
+}
+
+// Of a log that was altered as a whole, the checkpoint is what does not agree.
+func TestAProofIsNotMadeForAnotherLogsCheckpoint(t *testing.T) {
+	k := newKey(t)
+	l, other := open(t, t.TempDir(), k), open(t, t.TempDir(), k)
+	defer l.Close()
+	defer other.Close()
+	if err := errors.Join(l.Append(recordedRange(t, 1, 30)), l.WaitFor(t.Context(), 30)); err != nil {
+		t.Fatal(err)
+	}
+	altered := recordedRange(t, 1, 30)
+	altered[6].Raw = recorded(t, 8).Raw
+	if err := other.Append(altered); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := other.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.Consistency(10, 20, signed)
+	if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != layout.CheckpointFile {
+		t.Error(err)
+	}
+	_, err = l.Proof(3, signed)
+	if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != layout.CheckpointFile {
+		t.Error(err)
 	}
 }

@@ -1,7 +1,11 @@
 package audit
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"filippo.io/torchwood"
 	"golang.org/x/mod/sumdb/tlog"
@@ -9,29 +13,52 @@ import (
 	"github.com/tokenledger/tokenledger/audit/layout"
 )
 
-// Prove gives the proof that the leaf of a sequence is in the tree of the first size
-// leaves (RFC 6962, section 2.1.1).
-func (r *Reader) Prove(seq, size uint64) (tlog.RecordProof, error) {
-	if now := r.Size(); size > now {
-		return nil, &NotYetError{size, now}
-	}
-	if seq == 0 || seq > size {
-		return nil, &NotYetError{seq, size}
-	}
-	p, err := tlog.ProveRecord(int64(size), int64(seq-1), r)
-	if err != nil {
-		return nil, fmt.Errorf("prove the entry of sequence %d: %w", seq, err)
-	}
-	return p, nil
+// proving reads the hashes of a proof, and notes which they were: a proof that does not
+// lead to the root that was signed has to say which file is damaged.
+type proving struct {
+	*Reader
+	read []int64
 }
 
-// ProveConsistency gives the proof that the tree of the first newer leaves begins with
-// that of the first older ones (RFC 6962, section 2.1.2).
-func (r *Reader) ProveConsistency(older, newer uint64) (tlog.TreeProof, error) {
-	if now := r.Size(); newer > now || older > newer || older == 0 {
-		return nil, &NotYetError{max(older, newer), now}
+// ReadHashes implements [tlog.HashReader].
+func (p *proving) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	p.read = append(p.read, indexes...)
+	return p.Reader.ReadHashes(indexes)
+}
+
+// damage names the file that the hashes of a proof were damaged in. Where all that were
+// read are the log's own, the checkpoint is of another log.
+func (p *proving) damage(cp torchwood.Checkpoint, what string, err error) error {
+	if bad, ok := errors.AsType[*CorruptError](p.damagedTile()); ok {
+		return &CorruptError{bad.File, bad.Problem + ", so that " + what + " cannot be proved", err}
 	}
-	return tlog.ProveTree(int64(newer), int64(older), r)
+	return &CorruptError{layout.CheckpointFile, fmt.Sprintf("was signed over %d entries with the root %s, and the log's hashes do not lead to it from %s: the log was altered", cp.N, cp.Hash, what), err}
+}
+
+// damagedTile looks at the tiles that hashes were read from, the upper ones first: what a
+// tile is held against is above it.
+func (p *proving) damagedTile() error {
+	s := p.state.Load()
+	seen := map[tlog.Tile]bool{}
+	for _, index := range p.read {
+		t := tlog.TileForIndex(layout.TileHeight, index)
+		seen[tlog.Tile{H: t.H, L: t.L, N: t.N}] = true
+	}
+	// The right edge has the newest hash of each level: it is what the root is made of.
+	for level := range layout.MaxLevels {
+		if n := layout.LevelHashes(level, s.Size); n%layout.TileWidth != 0 {
+			seen[tlog.Tile{H: layout.TileHeight, L: level, N: int64(n >> layout.TileHeight)}] = true
+		}
+	}
+	tiles := slices.SortedFunc(maps.Keys(seen), func(a, b tlog.Tile) int {
+		return cmp.Or(cmp.Compare(b.L, a.L), cmp.Compare(a.N, b.N))
+	})
+	for _, t := range tiles {
+		if _, err := p.trueTile(s, t.L, t.N); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Consistency is the proof that a tree of the log begins with an older one.
@@ -49,6 +76,7 @@ type Consistency struct {
 // first older ones. The tree may not be newer than a signed checkpoint, whose size is
 // taken for 0. Errors: a [*NotYetError] for sizes that the checkpoint does not reach, or
 // that are not in order (older from 1 on), a [*CorruptError], those of the file system.
+// Both roots are proved to be those of the tree that was signed, whatever their sizes.
 func (r *Reader) Consistency(older, newer uint64, checkpoint []byte) (c Consistency, err error) {
 	cp, err := parseCheckpoint(checkpoint)
 	if err != nil {
@@ -60,30 +88,42 @@ func (r *Reader) Consistency(older, newer uint64, checkpoint []byte) (c Consiste
 	if newer > uint64(cp.N) || older > newer || older == 0 {
 		return c, &NotYetError{max(older, newer), uint64(cp.N)}
 	}
-	if c.Older, err = r.TreeAt(older); err == nil {
-		if c.Newer, err = r.TreeAt(newer); err == nil {
-			c.Proof, err = r.ProveConsistency(older, newer)
-		}
+	if now := r.Size(); uint64(cp.N) > now {
+		return c, &NotYetError{uint64(cp.N), now}
 	}
+	p := &proving{Reader: r}
+	c.Older.N, c.Newer.N = int64(older), int64(newer)
+	if c.Older.Hash, err = tlog.TreeHash(c.Older.N, p); err != nil {
+		return Consistency{}, err
+	}
+	if c.Newer.Hash, err = tlog.TreeHash(c.Newer.N, p); err != nil {
+		return Consistency{}, err
+	}
+	if c.Proof, err = tlog.ProveTree(c.Newer.N, c.Older.N, p); err != nil {
+		return Consistency{}, err
+	}
+	// Nobody is to be given a proof that proves nothing, nor one from or to a root that is
+	// not the log's: a damaged hash makes all that it is used for agree with each other. So
+	// the newer tree is proved to be in the signed one, and the older to be in the newer.
+	signed, err := tlog.ProveTree(cp.N, c.Newer.N, p)
 	if err != nil {
 		return Consistency{}, err
 	}
-	if c.Newer.N == cp.N {
-		c.Checkpoint = checkpoint
-	}
-	// Nobody is to be given a proof that proves nothing.
-	err = tlog.CheckTree(c.Proof, c.Newer.N, c.Newer.Hash, c.Older.N, c.Older.Hash)
-	if err == nil && c.Newer.N == cp.N && c.Newer.Hash != cp.Hash {
-		err = fmt.Errorf("their root is %s, and %s was signed", c.Newer.Hash, cp.Hash)
+	err = tlog.CheckTree(signed, cp.N, cp.Hash, c.Newer.N, c.Newer.Hash)
+	if err == nil {
+		err = tlog.CheckTree(c.Proof, c.Newer.N, c.Newer.Hash, c.Older.N, c.Older.Hash)
 	}
 	if err != nil {
-		return Consistency{}, &CorruptError{layout.TilesDir, fmt.Sprintf("has hashes that do not lead from the root of %d entries to that of %d: %v", older, newer, err), err}
+		return Consistency{}, p.damage(cp, fmt.Sprintf("what was there with %d and with %d entries", older, newer), err)
+	}
+	if c.Newer.N == cp.N {
+		c.Checkpoint = checkpoint
 	}
 	return c, nil
 }
 
 // Proof gives a https://c2sp.org/tlog-proof for the leaf of a sequence: the inclusion
-// proof with the signed checkpoint that it leads to. Its extra data is the leaf, so
+// proof (RFC 6962, section 2.1.1) with the signed checkpoint that it leads to. Its extra data is the leaf, so
 // that whoever has the proof and the log's key needs nothing else.
 func (r *Reader) Proof(seq uint64, checkpoint []byte) ([]byte, error) {
 	cp, err := parseCheckpoint(checkpoint)
@@ -94,13 +134,19 @@ func (r *Reader) Proof(seq uint64, checkpoint []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.Prove(seq, uint64(cp.N))
+	if size := uint64(cp.N); seq > size {
+		return nil, &NotYetError{seq, size}
+	} else if now := r.Size(); size > now {
+		return nil, &NotYetError{size, now}
+	}
+	hashes := &proving{Reader: r}
+	p, err := tlog.ProveRecord(cp.N, int64(seq-1), hashes)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("prove the entry of sequence %d: %w", seq, err)
 	}
 	// Nobody is to be given a proof that proves nothing.
 	if err := tlog.CheckRecord(p, cp.N, cp.Hash, int64(seq-1), tlog.RecordHash(leaf)); err != nil {
-		return nil, &CorruptError{layout.TilesDir, fmt.Sprintf("has hashes that do not lead from the entry of sequence %d to the root that was signed over %d entries", seq, cp.N), err}
+		return nil, hashes.damage(cp, fmt.Sprintf("the entry of sequence %d", seq), err)
 	}
 	return torchwood.FormatProofWithExtraData(int64(seq-1), leaf, p, checkpoint), nil
 }

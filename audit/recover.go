@@ -91,12 +91,9 @@ func (l *Log) promised(s layout.State) error {
 	case err != nil:
 		return err
 	}
-	cp, err := OpenCheckpoint(signed, l.cfg.Verifier)
+	cp, err := l.OpenCheckpoint(signed, l.cfg.Verifier)
 	if err != nil {
-		return &CorruptError{layout.CheckpointFile, fmt.Sprintf("is not one that this node's key %s has signed: %v", l.cfg.Verifier.Name(), err), err}
-	}
-	if uint64(cp.N) > s.Size {
-		return corrupt(layout.CheckpointFile, "was signed over %d entries, and the log has %d: entries were cut off", cp.N, s.Size)
+		return err
 	}
 	tree, err := l.TreeAt(uint64(cp.N))
 	if err != nil {

@@ -38,9 +38,8 @@ func ParseTile(path string) (t tlog.Tile, entries bool, err error) {
 // Tile gives the bytes of a tile: hashes, or a bundle of entries. Any width that the
 // log has by now can be asked for.
 func (r *Reader) Tile(t tlog.Tile) ([]byte, error) {
-	have := layout.LevelHashes(max(t.L, 0), r.Size())
-	if t.N < 0 || t.L >= layout.MaxLevels || uint64(t.N) > have>>layout.TileHeight || uint64(t.N)<<layout.TileHeight+uint64(t.W) > have {
-		return nil, &TileError{torchwood.TilePath(t), fmt.Sprintf("the log has %d leaves", r.Size())}
+	if err := r.hasTile(t); err != nil {
+		return nil, err
 	}
 	first := uint64(t.N) << layout.TileHeight
 	if t.L != entriesLevel {
@@ -52,6 +51,33 @@ func (r *Reader) Tile(t tlog.Tile) ([]byte, error) {
 		return err
 	})
 	return bundle, err
+}
+
+// ProvenTile is [Reader.Tile] for those who cannot look at what it was read from: hashes,
+// too, are held against what is above them in the tree, which is one read more.
+func (r *Reader) ProvenTile(t tlog.Tile) ([]byte, error) {
+	if t.L == entriesLevel {
+		return r.Tile(t)
+	}
+	if err := r.hasTile(t); err != nil {
+		return nil, err
+	}
+	// A part of a tile has no hash of its own above it, so all of the tile is held.
+	all, err := r.trueTile(r.state.Load(), t.L, t.N)
+	if err != nil {
+		return nil, err
+	}
+	return all[:t.W*layout.HashSize], nil
+}
+
+// hasTile looks whether the log has come as far as a tile.
+func (r *Reader) hasTile(t tlog.Tile) error {
+	size := r.Size()
+	have := layout.LevelHashes(max(t.L, 0), size)
+	if t.N < 0 || t.L >= layout.MaxLevels || uint64(t.N) > have>>layout.TileHeight || uint64(t.N)<<layout.TileHeight+uint64(t.W) > have {
+		return &TileError{torchwood.TilePath(t), fmt.Sprintf("the log has %d leaves", size)}
+	}
+	return nil
 }
 
 // Tiles lists the tiles that publish the tree of the first size leaves: all full ones,

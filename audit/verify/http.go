@@ -2,10 +2,12 @@ package verify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -163,6 +165,8 @@ func (g *getter) once(ctx context.Context, b []byte, path string, limit int64) (
 	case status == http.StatusOK:
 	case status == http.StatusNotFound || status == http.StatusGone:
 		return b, -1, &fs.PathError{Op: "get", Path: shown, Err: fs.ErrNotExist}
+	case status == http.StatusServiceUnavailable && saysDamaged(resp):
+		return b, -1, bad(path, hintKeep, "the node itself says that its audit log is not what was written there")
 	case status == http.StatusTooManyRequests || status >= 500:
 		seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
 		if err != nil || seconds < 0 {
@@ -189,6 +193,17 @@ func (g *getter) once(ctx context.Context, b []byte, path string, limit int64) (
 			return b[:at], -1, g.unreachable(ctx, shown, err)
 		}
 	}
+}
+
+// saysDamaged reports that an answer is a node's refusal to give what is damaged on its
+// disk. To ask again does not mend it.
+func saysDamaged(resp *http.Response) bool {
+	var problem struct {
+		Code string `json:"code"`
+	}
+	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return err == nil && media == "application/problem+json" &&
+		json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&problem) == nil && problem.Code == "audit_log_damaged"
 }
 
 func (g *getter) unreachable(ctx context.Context, shown string, err error) error {

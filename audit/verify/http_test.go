@@ -104,6 +104,29 @@ func TestABusyServerIsAskedAgainAndABrokenOneNotForEver(t *testing.T) {
 	}
 }
 
+// A node that gives nothing of what is damaged on its disk says so: that is no service
+// that is missing, and it is not asked again.
+func TestANodeThatSaysItsLogIsDamagedIsBelieved(t *testing.T) {
+	k := newKey(t)
+	to := exported(t, written(t, k, plain(k), 3))
+	var n atomic.Int32
+	url := served(t, to, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/tile/0/000.p/3" {
+			return false
+		}
+		n.Add(1)
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = w.Write([]byte(`{"status":503,"code":"audit_log_damaged"}`))
+		return true
+	})
+	_, err := check(t, overHTTP(t, verify.HTTPConfig{URL: url}), k, nil)
+	refused(t, err, "tile/0/000.p/3", 0, "the node itself says")
+	if n.Load() != 1 {
+		t.Errorf("it was asked %d times", n.Load())
+	}
+}
+
 func TestASilentServerIsLeft(t *testing.T) {
 	k := newKey(t)
 	to := exported(t, written(t, k, plain(k), 3))

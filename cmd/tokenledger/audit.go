@@ -61,6 +61,9 @@ func auditHint(err error) string {
 	if e, ok := errors.AsType[*verify.Error](err); ok {
 		return e.Hint
 	}
+	if _, ok := errors.AsType[*audit.CorruptError](err); ok {
+		return "keep the directory as it is, as evidence; tokenledger audit verify reads all of it, and shows whether there is more"
+	}
 	if _, ok := errors.AsType[*verify.UnreachableError](err); ok {
 		return "is the server running, and does the URL name the directory that the checkpoint is in?"
 	}

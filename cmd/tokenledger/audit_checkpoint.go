@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/audit/verify"
 )
 
@@ -46,7 +47,11 @@ func (c *auditCheckpointCmd) text(ctx context.Context, m *Main) ([]byte, error) 
 		key, err := dataKey(c.Data)
 		return []byte(key + "\n"), err
 	case c.Data != "":
-		return dataCheckpoint(c.Data)
+		r, signed, err := openLog(filepath.Join(c.Data, "audit"), c.Data)
+		if err != nil {
+			return nil, doing("cannot give the checkpoint", err)
+		}
+		return signed, r.Close()
 	}
 	cl, err := c.open(m)
 	if err != nil {
@@ -70,13 +75,33 @@ func (m *Main) deliver(text []byte, file string) error {
 	return remember(file, text)
 }
 
-// dataCheckpoint reads the newest checkpoint of a data directory.
-func dataCheckpoint(data string) ([]byte, error) {
-	signed, err := verify.ReadFile(filepath.Join(data, "audit", "checkpoint"), maxCheckpoint)
+// openLog opens the audit log in dir, of a data directory, and gives its newest
+// checkpoint. What is made of it is evidence, so the checkpoint has to be one that the
+// data directory's key has signed.
+func openLog(dir, data string) (*audit.Reader, []byte, error) {
+	// The checkpoint first: what it was signed over is committed then.
+	signed, err := verify.ReadFile(filepath.Join(dir, "checkpoint"), maxCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s has no checkpoint of an audit log: is it a node's data directory, and has the node run? %w", data, err)
+		return nil, nil, fmt.Errorf("%s has no checkpoint of an audit log: is it a node's data directory, and has the node run? %w", data, err)
+	} else if err != nil {
+		return nil, nil, doing("cannot read the checkpoint", err)
 	}
-	return signed, doing("cannot read the checkpoint", err)
+	vkey, err := dataKey(data)
+	if err != nil {
+		return nil, nil, doing("the checkpoint's signature cannot be checked without the key of the data directory; put its keys/ back from a backup", err)
+	}
+	key, err := note.NewVerifier(vkey)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := audit.OpenReader(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := r.OpenCheckpoint(signed, key); err != nil {
+		return nil, nil, errors.Join(err, r.Close())
+	}
+	return r, signed, nil
 }
 
 // dataKey reads the public key of a data directory.

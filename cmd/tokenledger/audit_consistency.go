@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/client/api"
+	"github.com/tokenledger/tokenledger/internal/httpapi"
 )
 
 type auditConsistencyCmd struct {
@@ -77,25 +78,19 @@ func (c *auditConsistencyCmd) proof(ctx context.Context, m *Main, to uint64) (ap
 
 // dataConsistency makes a proof from a data directory.
 func dataConsistency(data string, from, to uint64) (out api.Consistency, err error) {
-	// The checkpoint first: what it was signed over is committed then.
-	checkpoint, err := dataCheckpoint(data)
-	if err != nil {
-		return out, err
-	}
-	r, err := audit.OpenReader(filepath.Join(data, "audit"))
+	r, checkpoint, err := openLog(filepath.Join(data, "audit"), data)
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	p, err := r.Consistency(from, to, checkpoint)
 	if ahead, ok := errors.AsType[*audit.NotYetError](err); ok {
-		return out, fmt.Errorf("the newest checkpoint in %s is over %s; a running node signs a new one within a second", data, entriesOf(ahead.Size))
+		return out, fmt.Errorf("%s, by the newest checkpoint in %s; a running node signs a new one within a second", ahead.OfSize(), data)
 	}
-	out = api.Consistency{From: uint64(p.Older.N), FromRoot: p.Older.Hash[:], To: uint64(p.Newer.N), ToRoot: p.Newer.Hash[:], Proof: [][]byte{}, Checkpoint: string(p.Checkpoint)}
-	for _, h := range p.Proof {
-		out.Proof = append(out.Proof, h[:])
+	if err != nil {
+		return out, err
 	}
-	return out, err
+	return httpapi.Consistency(p), nil
 }
 
 // checkConsistency verifies a proof that was asked for. A node may be any program.

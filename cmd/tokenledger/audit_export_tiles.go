@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/audit/verify"
@@ -42,12 +41,7 @@ func (c *auditExportTilesCmd) Run(ctx context.Context, m *Main) error {
 	if err := backup.Apart(found.DataDir, c.Dir); err != nil {
 		return doing("cannot export the log", err)
 	}
-	// The checkpoint first: what it was signed over is committed then.
-	checkpoint, err := verify.ReadFile(filepath.Join(found.Dir, "checkpoint"), maxCheckpoint)
-	if err != nil {
-		return doing("cannot export the log: there is no checkpoint", err)
-	}
-	r, err := audit.OpenReader(found.Dir)
+	r, checkpoint, err := openLog(found.Dir, found.DataDir)
 	if err != nil {
 		return doing("cannot export the log", err)
 	}

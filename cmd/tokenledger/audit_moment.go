@@ -23,7 +23,10 @@ func (m *moment) UnmarshalText(text []byte) error {
 		m.now = true
 		return nil
 	}
-	if seq, err := strconv.ParseUint(string(text), 10, 63); err == nil && seq > 0 {
+	if seq, err := strconv.ParseUint(string(text), 10, 63); err == nil {
+		if seq == 0 {
+			return errors.New("must not be 0: the first event has the sequence 1")
+		}
 		m.seq = seq
 		return nil
 	}

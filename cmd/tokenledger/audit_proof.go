@@ -53,12 +53,7 @@ func (c *auditProofCmd) proof(ctx context.Context, m *Main) ([]byte, error) {
 
 // dataProof makes a proof from a data directory.
 func dataProof(data string, seq uint64) (proof []byte, err error) {
-	// The checkpoint first: what it was signed over is committed then.
-	checkpoint, err := dataCheckpoint(data)
-	if err != nil {
-		return nil, err
-	}
-	r, err := audit.OpenReader(filepath.Join(data, "audit"))
+	r, checkpoint, err := openLog(filepath.Join(data, "audit"), data)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ type commandLine struct {
 func (commandLine) Help() string {
 	return `A token is never an argument or a flag's value: your own comes from TOKENLEDGER_TOKEN or --token-file, one to be checked comes on standard input.
 
-Exit codes: 0 done; 1 failed; 2 usage; 3 the token is not valid, or you may not; 4 verification failed; 5 the service is unavailable or too stale.
+Exit codes: 0 done; 1 failed; 2 usage; 3 the token is not valid, or you may not; 4 tampering or a gap was found; 5 the service is unavailable or too stale.
 
 Example:
 

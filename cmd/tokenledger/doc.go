@@ -19,5 +19,6 @@
 // terminal, and leaves the bytes as they are elsewhere.
 //
 // Exit codes: 0 done; 1 failed; 2 usage; 3 the token is not valid, or you may not;
-// 4 verification failed; 5 the service is unavailable or too stale.
+// 4 tampering or a gap was found, here or by the node (audit_log_damaged); 5 the service
+// is unavailable or too stale.
 package main

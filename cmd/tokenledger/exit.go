@@ -16,9 +16,12 @@ const (
 	exitFailed       = 1
 	exitUsage        = 2
 	exitDenied       = 3 // the token is not valid, or you may not
-	exitVerification = 4 // tampering, a gap
+	exitVerification = 4 // tampering or a gap was found
 	exitUnavailable  = 5 // or too stale
 )
+
+// codeDamaged is what a node says of an audit log that is not what was written.
+const codeDamaged = "audit_log_damaged"
 
 // exitError is an error with an exit code of its own.
 type exitError struct {
@@ -61,6 +64,9 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	if e, ok := errors.AsType[*client.Error](err); ok {
+		if e.Problem.Code == codeDamaged {
+			return exitVerification // whoever found it: to ask again does not help
+		}
 		switch e.Status {
 		case http.StatusUnauthorized, http.StatusForbidden:
 			return exitDenied

@@ -4,8 +4,9 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/client/api"
-	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/internal/ledger"
 )
 
 const plainText = "text/plain; charset=utf-8"
@@ -24,19 +25,24 @@ func consistency(c *call) error {
 	if err != nil {
 		return err
 	}
-	var to uint64
+	var to *uint64
 	if c.r.URL.Query().Has("to") {
-		if to, err = c.size("to"); err != nil {
+		n, err := c.size("to")
+		if err != nil {
 			return err
 		}
-		if to == 0 {
-			return wrongSize("to is 0: the empty log begins with nothing")
-		}
+		to = &n
 	}
 	p, err := c.api.Ledger.Consistency(c.r.Context(), c.session, from, to)
 	if err != nil {
 		return err
 	}
+	return c.json(http.StatusOK, Consistency(p))
+}
+
+// Consistency gives a proof the form that it is answered in. The command line gives one
+// that it has made itself the same.
+func Consistency(p audit.Consistency) api.Consistency {
 	out := api.Consistency{
 		From: uint64(p.Older.N), FromRoot: p.Older.Hash[:], To: uint64(p.Newer.N), ToRoot: p.Newer.Hash[:],
 		Proof: [][]byte{}, Checkpoint: string(p.Checkpoint),
@@ -44,25 +50,20 @@ func consistency(c *call) error {
 	for _, h := range p.Proof {
 		out.Proof = append(out.Proof, h[:])
 	}
-	return c.json(http.StatusOK, out)
+	return out
 }
 
 // size reads a number of entries.
 func (c *call) size(name string) (uint64, error) {
 	text := c.r.URL.Query().Get(name)
 	if text == "" {
-		return 0, wrongSize(name + " is missing")
+		return 0, ledger.SizeInvalid(name + " is missing")
 	}
-	n, err := strconv.ParseUint(text, 10, 63)
+	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		return 0, wrongSize(name + " is no number of entries")
+		return 0, ledger.SizeInvalid(name + " is no number of entries")
 	}
 	return n, nil
-}
-
-func wrongSize(detail string) error {
-	return &commands.Error{Kind: commands.Invalid, Code: "size_invalid", Detail: detail,
-		Hint: "give numbers of entries from 1 on, such as stand in the second line of a checkpoint; to can be left out"}
 }
 
 func logKey(c *call) error {

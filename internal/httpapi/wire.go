@@ -109,6 +109,17 @@ func (c *call) limit() (int, error) {
 	return n, nil
 }
 
+// hintEmpty says what to do about a parameter without a value.
+func hintEmpty(name string) string {
+	switch name {
+	case "from", "to", "time", "seq": // they are the question
+		return "give it one"
+	case "limit", "proof", "count":
+		return "give it one, or leave " + name + " out"
+	}
+	return "give it one, or leave " + name + " out; an empty filter would list everything"
+}
+
 // checkQuery refuses a query that does not parse, names a parameter twice, without a
 // value, or one that the route does not have: a filter that falls out would list
 // everything.
@@ -132,7 +143,7 @@ func (c *call) checkQuery() error {
 			return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query gives " + name + " more than once", Hint: "give it once"}
 		}
 		if all[0] == "" && name != "cursor" { // which is how some programs ask for the first page
-			return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query gives " + name + " no value", Hint: "give it one, or leave " + name + " out; an empty filter would list everything"}
+			return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query gives " + name + " no value", Hint: hintEmpty(name)}
 		}
 	}
 	return nil

@@ -28,30 +28,34 @@ func (l *Ledger) Checkpoint(ctx context.Context, s auth.Session) ([]byte, error)
 }
 
 // Consistency proves that the audit log of to entries begins with what it was with from
-// entries; 0 for to is all that this node has applied. It holds no event and is not
+// entries; nil for to is all that this node has applied. It holds no event and is not
 // recorded.
-func (l *Ledger) Consistency(ctx context.Context, s auth.Session, from, to uint64) (c audit.Consistency, err error) {
+func (l *Ledger) Consistency(ctx context.Context, s auth.Session, from uint64, to *uint64) (c audit.Consistency, err error) {
 	if _, err := l.enter(ctx, s, commands.AuditReadScope, ""); err != nil {
 		return c, err
 	}
 	if from == 0 {
-		return c, wrongSize("from is 0: the empty log is the beginning of every log, so there is nothing to prove")
+		return c, SizeInvalid("from is 0: the empty log is the beginning of every log, so there is nothing to prove")
 	}
-	if to != 0 && to < from {
-		return c, wrongSize(fmt.Sprintf("to is %d and from %d: a log does not get smaller", to, from))
+	newer := uint64(0) // that of the checkpoint
+	if to != nil {
+		if newer = *to; newer < from {
+			return c, SizeInvalid(fmt.Sprintf("to is %d and from %d: a log does not get smaller", newer, from))
+		}
 	}
 	signed, err := l.Log.Checkpoint(ctx)
 	if err != nil {
 		return c, auditError(err)
 	}
-	c, err = l.Log.Consistency(from, to, signed)
+	c, err = l.Log.Consistency(from, newer, signed)
 	if ahead, ok := errors.AsType[*audit.NotYetError](err); ok {
-		return c, wrongSize(fmt.Sprintf("the audit log has %d entries, and not %d yet", ahead.Size, ahead.Seq))
+		return c, SizeInvalid(ahead.OfSize())
 	}
 	return c, auditError(err)
 }
 
-func wrongSize(detail string) error {
+// SizeInvalid refuses sizes between which there is no proof of consistency.
+func SizeInvalid(detail string) error {
 	return &commands.Error{Kind: commands.Invalid, Code: "size_invalid", Detail: detail,
 		Hint: "give numbers of entries from 1 on, such as stand in the second line of a checkpoint: from is the smaller one, and to can be left out"}
 }
@@ -89,7 +93,7 @@ func (l *Ledger) Tile(ctx context.Context, s auth.Session, path string) (Tile, e
 	if bad != nil {
 		return Tile{}, noSuchTile()
 	}
-	b, err := l.Log.Tile(t)
+	b, err := l.Log.ProvenTile(t)
 	if err != nil {
 		return Tile{}, auditError(err)
 	}

@@ -440,11 +440,28 @@ func TestAuditBadRequests(t *testing.T) {
 			t.Errorf("%s: the answer repeats the secret: %s", tc.path, answer)
 		}
 	}
+	// What to do about it is to the point, and the same whoever notices.
+	for path, hint := range map[string]string{
+		"consistency?from=":     "give it one",
+		"diff?from=1&to=":       "give it one",
+		"events?limit=":         "give it one, or leave limit out",
+		"events?site=":          "give it one, or leave site out; an empty filter would list everything",
+		"consistency?from=x":    wrongSizes,
+		"consistency?from=0":    wrongSizes,
+		"consistency":           wrongSizes,
+		"consistency?from=9999": wrongSizes,
+	} {
+		if p := decoded[api.Problem](t, n.must(400, "GET", "/v1/audit/"+path, n.token, "")); p.Hint != hint {
+			t.Errorf("%s: %q", path, p.Hint)
+		}
+	}
 	// What was refused was not read. (4 traces were questions, and the first readings.)
 	if got := n.readings(""); len(got) != before+1+4 {
 		t.Errorf("%d readings, and %d before: %q", len(got), before, got)
 	}
 }
+
+const wrongSizes = "give numbers of entries from 1 on, such as stand in the second line of a checkpoint: from is the smaller one, and to can be left out"
 
 // TestNoAuditAnswerWithoutItsRecord shows that a question is not answered when it cannot
 // be recorded.

@@ -221,3 +221,54 @@ func TestAnAlteredEntryIsGivenByNobody(t *testing.T) {
 		}
 	}
 }
+
+// A hash that is altered on the disk of a running node goes into no root, no proof and no
+// tile: what is made of it would agree with itself.
+func TestAnAlteredHashIsGivenByNobody(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.start()
+	c := n.client()
+	for i := range 12 {
+		generate(t, c, api.GenerateRequest{Name: fmt.Sprintf("token %d", i)})
+	}
+	n.must(200, "GET", "/v1/audit/checkpoint", n.token, "")
+	n.must(200, "GET", "/v1/audit/tile/0/000.p/9", n.token, "")
+	n.must(200, "GET", "/v1/audit/consistency?from=6&to=9", n.token, "")
+	hashes, err := os.OpenFile(inLog(n, "tiles", "0"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [1]byte
+	_, err = hashes.ReadAt(b[:], 32*5+5)
+	if err == nil {
+		b[0] ^= 1
+		_, err = hashes.WriteAt(b[:], 32*5+5)
+	}
+	if err = errors.Join(err, hashes.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{
+		"consistency?from=6&to=9", "consistency?from=6&to=6", "consistency?from=6", "consistency?from=3&to=7", "proofs/5", "tile/0/000.p/9", "tile/0/000.p/3",
+	} {
+		status, _, body := n.ask("GET", "/v1/audit/"+path, n.token, "")
+		if status != 503 || !bytes.Contains(body, []byte(`"audit_log_damaged"`)) || !bytes.Contains(body, []byte("tiles/0")) {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"audit", "consistency", "6", "9"}, {"audit", "verify", n.url, "--vkey", string(bytes.TrimSpace(n.must(200, "GET", "/v1/audit/key", n.token, "")))},
+	} {
+		cmd := exec.Command(path, args...)
+		cmd.Env = append(os.Environ(), "TOKENLEDGER_URL="+n.url, "TOKENLEDGER_TOKEN="+n.token)
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != exitVerification {
+			t.Errorf("%v: %v %s", args, err, out)
+		}
+	}
+}
