@@ -133,7 +133,7 @@ const run = 1 << 20
 // Leaves calls each with the leaves of the sequences first to last, in order, until it
 // returns an error, which Leaves gives back. Leaves past the log's end are left out.
 // each may keep the leaf. One that has not the hash that the log has for it is a
-// [*CorruptError].
+// [*CorruptError], of the entries or of the tiles, whichever is damaged.
 func (r *Reader) Leaves(first, last uint64, each func(seq uint64, leaf []byte) error) error {
 	return r.HashedLeaves(first, last, func(seq uint64, leaf []byte, _ tlog.Hash) error { return each(seq, leaf) })
 }
@@ -158,7 +158,7 @@ func (r *Reader) HashedLeaves(first, last uint64, each func(seq uint64, leaf []b
 		}
 		h := hasher.Sum(leaf)
 		if h != hashes[seq-from] {
-			return notTheLeaf(seq)
+			return r.notTheLeaf(seq)
 		}
 		return each(seq, leaf, h)
 	})
