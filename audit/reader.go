@@ -89,6 +89,19 @@ func (r *Reader) Leaf(seq uint64) ([]byte, error) {
 	return leaf, err
 }
 
+// Entry gives the leaf of a sequence as it lies on the disk, whether it has its hash or
+// not: it is for those who say what is damaged.
+func (r *Reader) Entry(seq uint64) (leaf []byte, err error) {
+	if size := r.Size(); seq == 0 || seq > size {
+		return nil, &NotYetError{seq, size}
+	}
+	err = r.walk(seq, seq, func(_ uint64, b []byte) error {
+		leaf = b
+		return nil
+	})
+	return leaf, err
+}
+
 // Event gives the event of a sequence, decoded from its leaf.
 func (r *Reader) Event(seq uint64) (events.Recorded, error) {
 	leaf, err := r.Leaf(seq)
