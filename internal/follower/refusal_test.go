@@ -41,14 +41,15 @@ func logged(t *testing.T) *standing {
 	return f
 }
 
-// run gives why the follower ends by itself, and what it says to those who ask then.
-func (f *standing) run() (err error, says string) {
+// run gives what the follower says to those who ask once it has ended by itself, and why it
+// has.
+func (f *standing) run() (says string, err error) {
 	f.t.Helper()
 	err = f.Run(f.t.Context())
 	if err == nil {
 		f.t.Fatal("it does not end")
 	}
-	return err, f.Fresh().Error()
+	return f.Fresh().Error(), err
 }
 
 func mustBeRefusal(t *testing.T, err error, want bool) {
@@ -90,7 +91,7 @@ func TestAFullDiskWhileTheReadModelIsBuiltIsNoRefusal(t *testing.T) {
 		}
 		f.runner = runner
 		full.Store(true)
-		err, _ = f.run()
+		_, err = f.run()
 		mustBeRefusal(t, err, false)
 		// The same words as from a node that runs, which its store stops.
 		if fatal := <-told; err.Error() != fatal.Error() || !errors.Is(err, cause) {
@@ -132,7 +133,7 @@ func TestALogThatCannotBeReadIsNoRefusalUnlessItIsDamaged(t *testing.T) {
 			}
 			defer r.Close()
 			f.audit = &audit.Log{Reader: r}
-			err, says := f.run()
+			says, err := f.run()
 			mustBeRefusal(t, err, c.refusal)
 			mustSay(t, err.Error(), segment, "audit")
 			mustSay(t, says, segment, "audit")
@@ -144,7 +145,7 @@ func TestALogThatCannotBeReadIsNoRefusalUnlessItIsDamaged(t *testing.T) {
 		if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
 			t.Fatal(err)
 		}
-		err, _ := f.run()
+		_, err := f.run()
 		mustBeRefusal(t, err, true)
 		mustSay(t, err.Error(), segment, "no plain file", "audit verify")
 	})
