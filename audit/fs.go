@@ -1,13 +1,13 @@
 package audit
 
 import (
-	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/tokenledger/tokenledger/internal/durable"
+	"github.com/tokenledger/tokenledger/internal/plain"
 )
 
 // FS is the file system that a log lies on, as far as a log needs one. Names are
@@ -48,12 +48,12 @@ func Dir(dir string) FS { return osFS{dir} }
 
 func (o osFS) path(name string) string { return filepath.Join(o.dir, filepath.FromSlash(name)) }
 
-// Open implements [FS]. What is not a plain file is refused: to open a named pipe
-// would wait for ever.
+// Open implements [FS]. What is not a plain file is a [*CorruptError]: to open a named
+// pipe would wait for ever.
 func (o osFS) Open(name string, write bool) (File, error) {
 	path := o.path(name)
 	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("it is no plain file")}
+		return nil, &CorruptError{name, "is no plain file; a log has nothing else in its place", &fs.PathError{Op: "open", Path: path, Err: plain.ErrNotPlain}}
 	}
 	flags := os.O_RDONLY
 	if write {

@@ -252,6 +252,81 @@ func TestALogWithoutItsCheckpointIsRefused(t *testing.T) {
 	}
 }
 
+// An entry and its hash that do not agree: what else the log holds says which of the two
+// is damaged.
+func TestWhatIsDamagedIsBlamed(t *testing.T) {
+	const in, last = 301, 551 // in a full tile, in the last one
+	dir := t.TempDir()
+	l := open(t, dir, newKey(t))
+	if err := l.Append(recordedRange(t, 1, 600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadFile(filepath.Join(dir, layout.SegmentFile(0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seq := range []uint64{in, last} {
+		for file, at := range map[string]int{
+			layout.TileFile(0):    int(seq-1)*layout.HashSize + 5,
+			layout.SegmentFile(0): bytes.Index(entries, fmt.Appendf(nil, "number %d", seq)),
+		} {
+			path := filepath.Join(dir, file)
+			whole, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			damaged := bytes.Clone(whole)
+			damaged[at] ^= 1
+			if err := os.WriteFile(path, damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r, err := audit.OpenReader(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = r.Leaf(seq)
+			if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != file || !strings.Contains(bad.Problem, fmt.Sprint(seq)) {
+				t.Errorf("entry %d, with damage in %s: %v", seq, file, err)
+			}
+			if err := errors.Join(r.Close(), os.WriteFile(path, whole, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// What is no file in the place of one is damage, and no trouble of the disk.
+func TestAFileThatIsNoneIsDamage(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir, newKey(t))
+	if err := l.Append(recordedRange(t, 1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{layout.SegmentFile(0), layout.TileFile(0)} {
+		path := filepath.Join(dir, file)
+		if err := errors.Join(os.Rename(path, path+".away"), os.Mkdir(path, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := audit.OpenReader(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Leaf(1)
+		if bad, ok := errors.AsType[*audit.CorruptError](err); !ok || bad.File != file {
+			t.Errorf("%s: %v", file, err)
+		}
+		if err := errors.Join(r.Close(), os.Remove(path), os.Rename(path+".away", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // The proof that a later tree begins with an earlier one.
 func TestConsistencyIsProved(t *testing.T) {
 	k := newKey(t)

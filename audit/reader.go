@@ -89,6 +89,19 @@ func (r *Reader) Leaf(seq uint64) ([]byte, error) {
 	return leaf, err
 }
 
+// Entry gives the leaf of a sequence as it lies on the disk, whether it has its hash or
+// not: it is for those who say what is damaged.
+func (r *Reader) Entry(seq uint64) (leaf []byte, err error) {
+	if size := r.Size(); seq == 0 || seq > size {
+		return nil, &NotYetError{seq, size}
+	}
+	err = r.walk(seq, seq, func(_ uint64, b []byte) error {
+		leaf = b
+		return nil
+	})
+	return leaf, err
+}
+
 // Event gives the event of a sequence, decoded from its leaf.
 func (r *Reader) Event(seq uint64) (events.Recorded, error) {
 	leaf, err := r.Leaf(seq)
@@ -133,7 +146,7 @@ const run = 1 << 20
 // Leaves calls each with the leaves of the sequences first to last, in order, until it
 // returns an error, which Leaves gives back. Leaves past the log's end are left out.
 // each may keep the leaf. One that has not the hash that the log has for it is a
-// [*CorruptError].
+// [*CorruptError], of the entries or of the tiles, whichever is damaged.
 func (r *Reader) Leaves(first, last uint64, each func(seq uint64, leaf []byte) error) error {
 	return r.HashedLeaves(first, last, func(seq uint64, leaf []byte, _ tlog.Hash) error { return each(seq, leaf) })
 }
@@ -158,7 +171,7 @@ func (r *Reader) HashedLeaves(first, last uint64, each func(seq uint64, leaf []b
 		}
 		h := hasher.Sum(leaf)
 		if h != hashes[seq-from] {
-			return notTheLeaf(seq)
+			return r.notTheLeaf(seq)
 		}
 		return each(seq, leaf, h)
 	})

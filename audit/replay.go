@@ -62,31 +62,39 @@ func (r *Reader) Replay(ctx context.Context, after uint64, apply func([]events.R
 // prove holds the hashes of the first level above the leaves, and those of the last
 // leaves that have none there yet, against the root.
 func (r *Reader) prove(s *layout.State) error {
-	full, rest := layout.LevelHashes(1, s.Size), s.Size%layout.TileWidth
+	var rest []tlog.Hash
+	if n := s.Size % layout.TileWidth; n > 0 {
+		var err error
+		if rest, err = r.hashes(0, s.Size-n, n); err != nil {
+			return err
+		}
+	}
+	got, err := r.rootWith(s, rest)
+	if err == nil && got != s.Root {
+		err = corrupt(layout.TilesDir, "has hashes that make the root %s, and the log of %d entries has %s", got, s.Size, s.Root)
+	}
+	return err
+}
+
+// rootWith gives the root that the hashes of the first level above the leaves make, with
+// those of the last leaves, which have none there yet.
+func (r *Reader) rootWith(s *layout.State, rest []tlog.Hash) (tlog.Hash, error) {
+	full := layout.LevelHashes(1, s.Size)
 	var upper, lower Tree
 	for n := uint64(0); n < full; n += layout.TileWidth {
 		hashes, err := r.hashes(1, n, min(layout.TileWidth, full-n))
 		if err != nil {
-			return err
+			return tlog.Hash{}, err
 		}
 		for _, h := range hashes {
 			upper.Push(h, nil)
 		}
 	}
-	if rest > 0 {
-		hashes, err := r.hashes(0, s.Size-rest, rest)
-		if err != nil {
-			return err
-		}
-		for _, h := range hashes {
-			lower.Push(h, nil)
-		}
+	for _, h := range rest {
+		lower.Push(h, nil)
 	}
 	all := Tree{size: s.Size, edge: append(upper.edge, lower.edge...)}
-	if got := all.Root(); got != s.Root {
-		return corrupt(layout.TilesDir, "has hashes that make the root %s, and the log of %d entries has %s", got, s.Size, s.Root)
-	}
-	return nil
+	return all.Root(), nil
 }
 
 // replay is one call of Replay at work.
@@ -160,7 +168,7 @@ func (p *replay) proveTile(first, last uint64) error {
 	}
 	for i, leaf := range p.leaves {
 		if tlog.RecordHash(leaf) != want[i] {
-			return notTheLeaf(first + uint64(i))
+			return p.r.notTheLeaf(first + uint64(i))
 		}
 	}
 	if last%layout.TileWidth == 0 {
@@ -169,6 +177,36 @@ func (p *replay) proveTile(first, last uint64) error {
 	return nil
 }
 
-func notTheLeaf(seq uint64) error {
+// notTheLeaf says what is damaged where the entry of a sequence has not the hash that
+// the log has for it. Most likely it is the entry. But if the entries around it make the
+// hash that the level above has for them, or the root, then that is two against one: the
+// hash is.
+func (r *Reader) notTheLeaf(seq uint64) error {
+	s := r.state.Load()
+	first := (seq - 1) / layout.TileWidth * layout.TileWidth
+	n := min(layout.TileWidth, s.Size-first)
+	var entries Tree
+	var hashes []tlog.Hash
+	err := r.walk(first+1, first+n, func(_ uint64, leaf []byte) error {
+		h := tlog.RecordHash(leaf)
+		hashes = append(hashes, h)
+		entries.Push(h, nil)
+		return nil
+	})
+	var want, got tlog.Hash
+	switch {
+	case err != nil:
+	case n < layout.TileWidth:
+		want = s.Root
+		got, err = r.rootWith(s, hashes)
+	default:
+		var above []tlog.Hash
+		if above, err = r.hashes(1, first/layout.TileWidth, 1); err == nil {
+			want, got = above[0], entries.Root()
+		}
+	}
+	if err == nil && want == got {
+		return corrupt(layout.TileFile(0), "has a hash for sequence %d that is not that of its entry; the entry is whole, and proved by the hashes above it", seq)
+	}
 	return corrupt(segmentOf(seq), "has an entry for sequence %d that is not the one whose hash the log has", seq)
 }

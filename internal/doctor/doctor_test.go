@@ -85,8 +85,11 @@ func TestTheDoctorFindsWhatIsWrongAndChangesNothing(t *testing.T) {
 			must(t, os.Rename(other.Stream(), d.Stream()))
 		}, true, []string{"stream_changed"}, "sequences 1 to 300 (payload, time)"},
 		"an entry of the log": {func(t *testing.T, d archivetest.Data) { flip(t, filepath.Join(d.Audit(), layout.SegmentFile(0)), 9000) }, true, []string{"log_damaged"}, "entry for sequence"},
-		"no log":              {func(t *testing.T, d archivetest.Data) { must(t, os.RemoveAll(d.Audit())) }, true, []string{"log_missing"}, "makes the log anew"},
-		"the checkpoint":      {func(t *testing.T, d archivetest.Data) { flip(t, filepath.Join(d.Audit(), "checkpoint"), 30) }, true, []string{"checkpoint_damaged"}, ""},
+		"a hash of the log": {func(t *testing.T, d archivetest.Data) {
+			flip(t, filepath.Join(d.Audit(), layout.TileFile(0)), 100*layout.HashSize+5)
+		}, true, []string{"log_damaged"}, "tiles/0 has a hash for sequence 101 that is not that of its entry"},
+		"no log":         {func(t *testing.T, d archivetest.Data) { must(t, os.RemoveAll(d.Audit())) }, true, []string{"log_missing"}, "makes the log anew"},
+		"the checkpoint": {func(t *testing.T, d archivetest.Data) { flip(t, filepath.Join(d.Audit(), "checkpoint"), 30) }, true, []string{"checkpoint_damaged"}, ""},
 		"both": {func(t *testing.T, d archivetest.Data) {
 			d.Flip(9)
 			flip(t, filepath.Join(d.Audit(), layout.SegmentFile(0)), 9000)

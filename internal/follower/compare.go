@@ -94,10 +94,10 @@ func (f *Follower) compareFrom(ctx, within context.Context, after uint64) (upTo 
 func (f *Follower) compareAll(batch []events.Recorded) error {
 	want, err := f.audit.LeafHashes(batch[0].Seq, batch[len(batch)-1].Seq)
 	if err != nil {
-		return err
+		return unreadLog(err)
 	}
 	for i, r := range batch {
-		if err := same(r, want[i]); err != nil {
+		if err := f.same(r, want[i]); err != nil {
 			return err
 		}
 	}
@@ -105,15 +105,19 @@ func (f *Follower) compareAll(batch []events.Recorded) error {
 }
 
 // same holds an event of the stream against the hash of its entry.
-func same(r events.Recorded, want tlog.Hash) error {
+func (f *Follower) same(r events.Recorded, want tlog.Hash) error {
 	got, err := audit.HashOf(r)
 	if err != nil {
 		return altered(r.Seq, err.Error())
 	}
-	if got != want {
-		return altered(r.Seq, "")
+	if got == want {
+		return nil
 	}
-	return nil
+	// The hash may be what is damaged, and the stream and the entry be whole.
+	if _, err := f.audit.Leaf(r.Seq); err != nil {
+		return unreadLog(err)
+	}
+	return altered(r.Seq, "")
 }
 
 // CompareOn goes on behind the sequence after, in the background, until ctx ends, and

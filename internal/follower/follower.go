@@ -102,10 +102,18 @@ func (f *Follower) Run(ctx context.Context) error {
 // the stream. The log comes first: what a command has waited for is on its way there.
 func (f *Follower) follow(ctx context.Context) error {
 	err := f.runner.Bulk(func(apply func([]events.Recorded) error) error {
-		return f.audit.Replay(ctx, f.runner.From(), apply)
+		var applying error
+		err := f.audit.Replay(ctx, f.runner.From(), func(batch []events.Recorded) error {
+			applying = apply(batch)
+			return applying
+		})
+		if err != nil && applying == nil {
+			return unreadLog(err)
+		}
+		return err
 	})
 	if err != nil {
-		return err
+		return asReplayed(err)
 	}
 	return f.store.Follow(ctx, min(f.runner.From(), f.audit.Appended()), func(batch []events.Recorded) error {
 		defer f.applied()
@@ -116,10 +124,51 @@ func (f *Follower) follow(ctx context.Context) error {
 	})
 }
 
-// asRefusal says what an end of following means for the operator.
+// failure is an end of following for a reason of the node's own machine, which says
+// nothing against the stream or the log: another start may go well. It is no [*Refusal].
+type failure struct {
+	what string
+	err  error
+	hint string
+}
+
+func (f *failure) Error() string { return f.what + ": " + f.err.Error() + "; " + f.hint }
+
+func (f *failure) Unwrap() error { return f.err }
+
+// unreadLog says what it means that the audit log could not be read.
+func unreadLog(err error) error {
+	if bad, ok := errors.AsType[*audit.CorruptError](err); ok {
+		return damagedLog(bad)
+	}
+	return &failure{"the audit log cannot be read", err, "see to the disk of the data directory, and to who owns the files, then start the node again"}
+}
+
+func damagedLog(bad *audit.CorruptError) *Refusal {
+	return &Refusal{What: bad.Error(), Hint: "the audit log was altered or its disk is failing: run tokenledger audit verify and tokenledger doctor on the data directory; put the audit directory back from a backup"}
+}
+
+// asReplayed says what it means that the read model was not brought to where the audit
+// log ends. The stream has no part in that.
+func asReplayed(err error) error {
+	_, changed := errors.AsType[*projections.EvidenceError](err)
+	_, refused := errors.AsType[*Refusal](err)
+	_, failed := errors.AsType[*failure](err)
+	_, fatal := errors.AsType[*projections.FatalError](err)
+	if changed || refused || failed || fatal {
+		return err
+	}
+	return &failure{"the read model cannot be built from the audit log", err, "see to the disk of the data directory, then start the node again; if it lasts, delete projections/ while the node is stopped: it is rebuilt from the ledger's events"}
+}
+
+// asRefusal says what an end of following means for the operator. What is a matter of the
+// node's own disk is no [*Refusal].
 func asRefusal(err error) error {
 	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r
+	}
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
 	}
 	if gap, ok := errors.AsType[*eventstore.GapError](err); ok {
 		return &Refusal{
@@ -149,13 +198,14 @@ func asRefusal(err error) error {
 		return &Refusal{What: bad.Error(), Hint: "the stream holds what no tokenledger wrote; " + doctorHint}
 	}
 	if bad, ok := errors.AsType[*audit.CorruptError](err); ok {
-		return &Refusal{What: bad.Error(), Hint: "the audit log was altered or its disk is failing: run tokenledger audit verify, and put the audit directory back from a backup"}
+		return damagedLog(bad)
 	}
+	// Both say what to do, as they do where they stop a node that runs.
 	if bad, ok := errors.AsType[*audit.FatalError](err); ok {
-		return &Refusal{What: "the audit log cannot be written: " + bad.Err.Error(), Hint: "see to the disk of the data directory, then start the node again"}
+		return bad
 	}
-	if _, ok := errors.AsType[*projections.FatalError](err); ok {
-		return &Refusal{What: "the read model cannot be written: " + err.Error(), Hint: "see to the disk of the data directory, then start the node again"}
+	if bad, ok := errors.AsType[*projections.FatalError](err); ok {
+		return bad
 	}
 	return &Refusal{What: "the stream cannot be followed: " + err.Error(), Hint: "see to the NATS server and its log, then start the node again"}
 }
@@ -264,6 +314,8 @@ func (f *Follower) Fresh() error {
 		e := &commands.Error{Kind: commands.Unavailable, Code: "refusing", Detail: "this node refuses to serve: " + err.Error()}
 		if r, ok := errors.AsType[*Refusal](err); ok {
 			e.Detail, e.Hint = "this node refuses to serve: "+r.What, r.Hint
+		} else if f, ok := errors.AsType[*failure](err); ok {
+			e.Detail, e.Hint = "this node refuses to serve: "+f.what+": "+f.err.Error(), f.hint
 		}
 		return e
 	}

@@ -25,7 +25,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // takes each step itself.
 type standing struct {
 	*Follower
-	t *testing.T
+	t      *testing.T
+	logDir string // of the audit log
 }
 
 func newStanding(t *testing.T) *standing {
@@ -66,12 +67,13 @@ func newStanding(t *testing.T) *standing {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := audit.Open(audit.Config{Dir: t.TempDir(), Signer: signer, Verifier: verifier})
+	logDir := t.TempDir()
+	l, err := audit.Open(audit.Config{Dir: logDir, Signer: signer, Verifier: verifier})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	return &standing{New(Config{Store: store, Runner: runner, Log: l, MaxStaleness: time.Hour, Logger: log}), t}
+	return &standing{New(Config{Store: store, Runner: runner, Log: l, MaxStaleness: time.Hour, Logger: log}), t, logDir}
 }
 
 // append stores an event and gives its sequence.

@@ -69,7 +69,9 @@ func closedBlock(t *testing.T) (n *node, block string, tokens int) {
 
 // A damaged block that the server has closed makes it leave out the whole stream, and
 // would make it remove what is left of it, where it has to read the block at its start.
-// With its index whole it does not read it, and says that it has every event.
+// With its index whole it does not read it, and says that it has every event. But it looks
+// for repeated publications among those of the last half minute, which are all of the
+// test's: it unpacks the damaged block for each, and that is most of the test's time.
 func TestRefusesADamagedClosedBlockAndLeavesTheRest(t *testing.T) {
 	t.Parallel()
 	n, block, tokens := closedBlock(t)

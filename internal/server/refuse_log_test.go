@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/tokenledger/tokenledger/audit"
 	"github.com/tokenledger/tokenledger/client/api"
 	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/archive/archivetest"
 	"github.com/tokenledger/tokenledger/internal/identity"
 )
 
@@ -119,6 +121,53 @@ func TestRefusesADamagedAuditLog(t *testing.T) {
 			n.stop()
 		})
 	}
+}
+
+// A hash that is damaged between a stream and a log that agree is the tiles' fault.
+func TestADamagedHashIsBlamedOnTheTiles(t *testing.T) {
+	t.Parallel()
+	n := filled(t, 1)
+	s := openStream(t, n.data)
+	small := make([]events.Event, 600)
+	for i := range small {
+		small[i] = archivetest.Event(i)
+	}
+	if _, err := s.store.Append(t.Context(), small...); err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+	n.start()
+	n.stop()
+	flip(t, inLog(n, "tiles", "0"), 32*300+5)
+	from := n.log.Len()
+	mustRefuse(t, n, "tiles/0 has a hash for sequence 301", "audit verify", "backup")
+	if said := n.log.String()[from:]; strings.Contains(said, "stream was altered") {
+		t.Errorf("it blames the stream:\n%s", said)
+	}
+	flip(t, inLog(n, "tiles", "0"), 32*300+5)
+	n.start()
+}
+
+// The read model is built from the log: what hinders that is no matter of the stream's.
+func TestALogThatCannotBeReplayedIsNotBlamedOnTheStream(t *testing.T) {
+	t.Parallel()
+	n := filled(t, 3)
+	if err := os.RemoveAll(filepath.Join(n.data, "projections")); err != nil {
+		t.Fatal(err)
+	}
+	segment := inLog(n, "entries", "000000000.jsonl")
+	if err := errors.Join(os.Rename(segment, segment+".away"), os.Mkdir(segment, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	from := n.log.Len()
+	mustRefuse(t, n, "entries/000000000.jsonl is no plain file", "audit verify")
+	if said := n.log.String()[from:]; strings.Contains(said, "NATS server") {
+		t.Errorf("it blames the NATS server:\n%s", said)
+	}
+	if err := errors.Join(os.Remove(segment), os.Rename(segment+".away", segment)); err != nil {
+		t.Fatal(err)
+	}
+	n.start()
 }
 
 // A log that was rewritten behind its newest checkpoint agrees with itself. The node
