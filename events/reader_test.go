@@ -21,7 +21,7 @@ func TestBrokenEventsAreErrors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for cut := range raw {
-			for _, end := range []string{"", `\`, `"`, `\"`, `\u`, "\x00", "\xff"} {
+			for _, end := range []string{"", `\`, `"`, "\xff"} {
 				broken := append(raw[:cut:cut], end...)
 				if _, err := Decode(broken); err == nil && strings.TrimSpace(string(raw[cut:])) != "" {
 					t.Errorf("%s: the first %d bytes and %q are an event", file, cut, end)

@@ -60,7 +60,7 @@ var mayImport = []struct {
 	{"commands/secret", []string{"events"}},
 	{"commands", []string{"events", "commands/secret", "projections/tokens"}},
 	{"audit/layout", nil},
-	{"audit", []string{"events", "audit/layout", "internal/durable"}},
+	{"audit", []string{"events", "audit/layout", "internal/durable", "internal/plain"}},
 	// The verifier shares the formats with the writer, and no code.
 	{"audit/verify", []string{"audit/layout"}},
 	// The index is rows and a position in a store that survives a crash and a full
