@@ -43,7 +43,7 @@ chaos: ## Kill -9 a loaded node over and over (ROUNDS, default 50), and flip eve
 	TOKENLEDGER_KILL_ROUNDS=$(or $(ROUNDS),50) go test -race -count=1 -timeout 30m -run TestKill ./internal/server/... ./cmd/tokenledger
 
 lint: $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION) ## Check formatting, vet and lint
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run gofmt -w on the files above"; exit 1; }
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "run gofmt -w on:"; echo "$$files"; exit 1; }
 	go vet ./...
 	$< run ./...
 
