@@ -146,11 +146,20 @@ func (s *Server) Healthy() error {
 		}
 		return &JetStreamError{StoreDir: s.storeDir, Cause: cause}
 	}
-	if h := s.nats.Healthz(nil); h.Error != "" {
-		return &JetStreamError{StoreDir: s.storeDir, Cause: h.Error}
+	// The server gives itself a millisecond to see that it listens. Where the process is
+	// held up for that long it has looked at nothing, and says that it is not ready. So
+	// an error counts when it comes again and again.
+	var cause string
+	for range healthTries {
+		if cause = s.nats.Healthz(nil).Error; cause == "" {
+			return nil
+		}
 	}
-	return nil
+	return &JetStreamError{StoreDir: s.storeDir, Cause: cause}
 }
+
+// healthTries is how often a server that says that it is not healthy is asked.
+const healthTries = 5
 
 // Unrecovered says why a stream of the store was left out when the server started;
 // empty if none was.
