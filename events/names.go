@@ -5,13 +5,16 @@ package events
 type names struct {
 	byValue map[string]string
 	// recent holds the last string of each that [slot] gives. To look here first
-	// takes a tenth of what the map takes, and most strings come again at once.
-	recent [256]string
+	// takes a tenth of what the map takes, and most strings come again at once. Who
+	// decodes an event or two has none: its 4 KB would be dearer than the event.
+	recent *[256]string
 }
 
 const (
 	maxNames      = 4096
 	maxNameLength = 64
+	// manyNames is how many strings a decoder has met that is used over and over.
+	manyNames = 32
 )
 
 func (n *names) get(b []byte) string {
@@ -21,9 +24,10 @@ func (n *names) get(b []byte) string {
 	if len(b) > maxNameLength {
 		return string(b)
 	}
-	recent := &n.recent[slot(b)]
-	if *recent == string(b) {
-		return *recent
+	if n.recent != nil {
+		if s := n.recent[slot(b)]; s == string(b) {
+			return s
+		}
 	}
 	s, ok := n.byValue[string(b)]
 	if !ok {
@@ -33,7 +37,12 @@ func (n *names) get(b []byte) string {
 		s = string(b)
 		n.byValue[s] = s
 	}
-	*recent = s
+	if n.recent == nil && len(n.byValue) >= manyNames {
+		n.recent = new([256]string)
+	}
+	if n.recent != nil {
+		n.recent[slot(b)] = s
+	}
 	return s
 }
 

