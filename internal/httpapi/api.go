@@ -106,6 +106,9 @@ func (a *API) wrap(rt route) http.HandlerFunc {
 }
 
 func (c *call) serve() error {
+	if err := checkURL(c.r); err != nil {
+		return err
+	}
 	if c.route.access == accessToken || c.route.access == accessLocal && !fromLoopback(c.r) {
 		if err := c.signIn(); err != nil {
 			return err
@@ -125,8 +128,19 @@ func (c *call) serve() error {
 
 // signIn settles who calls.
 func (c *call) signIn() error {
-	key := c.r.Header.Get("Idempotency-Key")
-	s, err := c.api.Ledger.SignIn(c.r.Context(), bearer(c.r), c.origin(), c.route.pattern())
+	credentials := c.route.credentials
+	if credentials == nil {
+		credentials = bearer
+	}
+	token, err := credentials(c)
+	if err != nil {
+		return err
+	}
+	key, err := once(c.r, "Idempotency-Key")
+	if err != nil {
+		return err
+	}
+	s, err := c.api.Ledger.SignIn(c.r.Context(), token, c.origin(), c.route.pattern())
 	if err != nil {
 		return err
 	}
@@ -141,15 +155,6 @@ func (c *call) signIn() error {
 
 func (c *call) origin() events.Origin {
 	return events.Origin{IP: remoteIP(c.r), UserAgent: commands.Clean(c.r.UserAgent()), RequestID: c.requestID}
-}
-
-// bearer takes the token out of the Authorization header.
-func bearer(r *http.Request) secret.Secret {
-	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return secret.Secret{}
-	}
-	return secret.Of(strings.TrimSpace(token))
 }
 
 func remoteIP(r *http.Request) string {

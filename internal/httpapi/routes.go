@@ -5,6 +5,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/client/api"
 	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/commands/secret"
 )
 
 // access says who may make a call at all.
@@ -23,6 +24,8 @@ const (
 type route struct {
 	method, path string
 	access       access
+	// credentials takes the caller's token out of the request; nil is bearer.
+	credentials func(*call) (secret.Secret, error)
 	// needs is the permission that the ledger will ask for; it stands here for
 	// the documentation.
 	needs   commands.Permission

@@ -76,6 +76,10 @@ func TestBadRequests(t *testing.T) {
 	}{
 		{"no token", "GET", "/v1/tokens", "", "", 401, "no_token"},
 		{"a word for a token", "GET", "/v1/tokens", "hello", "", 401, "invalid_token"},
+		{"a token in the query", "GET", "/v1/tokens?name=" + admin, n.token, "", 400, "token_in_url"},
+		{"a token in the path", "GET", "/v1/tokens/" + admin, n.token, "", 400, "token_in_url"},
+		{"an escaped token in the query", "GET", "/v1/tokens?name=" + strings.ReplaceAll(admin, "_", "%5F"), n.token, "", 400, "token_in_url"},
+		{"a token in a path that is none", "GET", "/" + admin, "", "", 400, "token_in_url"},
 		{"malformed JSON", "POST", "/v1/tokens", n.token, `{"name":`, 400, "body_invalid"},
 		{"no JSON", "POST", "/v1/tokens", n.token, `name=x`, 400, "body_invalid"},
 		{"an empty body", "POST", "/v1/tokens", n.token, ``, 400, "body_invalid"},

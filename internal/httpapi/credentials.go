@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/commands/secret"
+)
+
+// once gives a header that a request may bear at most once. Two of them would be
+// read one way by a proxy and another way here.
+func once(r *http.Request, name string) (string, error) {
+	switch all := r.Header[name]; len(all) {
+	case 0:
+		return "", nil
+	case 1:
+		return all[0], nil
+	}
+	return "", &commands.Error{Kind: commands.Invalid, Code: "header_repeated",
+		Detail: "the request bears the header " + name + " more than once", Hint: "send it once; if you did, see what the proxies before the node add"}
+}
+
+// bearer takes the token out of the Authorization header. The empty secret is none.
+func bearer(c *call) (secret.Secret, error) {
+	value, err := once(c.r, "Authorization")
+	return bearerOf(value), err
+}
+
+// bearerOf takes the token out of the value of such a header.
+func bearerOf(value string) secret.Secret {
+	scheme, token, ok := strings.Cut(value, " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return secret.Secret{}
+	}
+	return secret.Of(strings.TrimSpace(token))
+}
+
+// checkURL refuses a token in the URL, where proxies and browsers keep it.
+func checkURL(r *http.Request) error {
+	if !secret.Within(r.RequestURI) {
+		if !strings.Contains(r.RequestURI, "%") {
+			return nil
+		}
+		if decoded, err := url.PathUnescape(r.RequestURI); err != nil || !secret.Within(decoded) {
+			return nil
+		}
+	}
+	return &commands.Error{Kind: commands.Invalid, Code: "token_in_url",
+		Detail: "the URL of the request holds a token, or a part of one; URLs are kept in logs and histories",
+		Hint:   `send it as "Authorization: Bearer tl_…" or in the body, and revoke it if others can read those logs`}
+}
