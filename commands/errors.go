@@ -15,6 +15,8 @@ const (
 	Forbidden
 	// NotFound: there is no such thing, or none that the caller may see.
 	NotFound
+	// TooMany requests of a kind: the caller has to wait.
+	TooMany
 	// Conflict: the state does not allow it.
 	Conflict
 	// Unavailable: the ledger can't answer now; try again later.

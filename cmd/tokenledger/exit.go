@@ -70,7 +70,7 @@ func exitCode(err error) int {
 		switch e.Status {
 		case http.StatusUnauthorized, http.StatusForbidden:
 			return exitDenied
-		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			return exitUnavailable
 		}
 		return exitFailed

@@ -28,6 +28,8 @@ type serveCmd struct {
 	UsageWindow     time.Duration `env:"TOKENLEDGER_USAGE_WINDOW" default:"1s" help:"How long like uses are gathered into one event."`
 	MaxStaleness    time.Duration `env:"TOKENLEDGER_MAX_STALENESS" default:"2s" help:"How far the read side may be behind the stream before the node answers 503."`
 
+	FailureLimit int `env:"TOKENLEDGER_FAILURE_LIMIT" default:"500" placeholder:"N" help:"How many tokens that are not good a caller may present from one address in a second, four times as many at once; 0 is no limit."`
+
 	TLSCert        string `name:"tls-cert" env:"TOKENLEDGER_TLS_CERT" placeholder:"FILE" help:"Certificate chain, PEM."`
 	TLSKey         string `name:"tls-key" env:"TOKENLEDGER_TLS_KEY" placeholder:"FILE" help:"Private key, PEM."`
 	AllowPlaintext bool   `env:"TOKENLEDGER_ALLOW_PLAINTEXT" help:"Listen off loopback without TLS."`
@@ -76,7 +78,8 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) error {
 		NATSURL: c.NATSURL, NATSCreds: c.NATSCreds, Replicas: c.Replicas,
 		BootstrapTokenFile: c.BootstrapTokenFile, ReadyFile: c.ReadyFile, TokenPrefix: c.TokenPrefix,
 		StrictUsage: c.UsageDurability == "strict", UsageWindow: c.UsageWindow, MaxStaleness: c.MaxStaleness,
-		TLSCert: c.TLSCert, TLSKey: c.TLSKey, AllowPlaintext: c.AllowPlaintext,
+		FailureLimit: c.FailureLimit,
+		TLSCert:      c.TLSCert, TLSKey: c.TLSKey, AllowPlaintext: c.AllowPlaintext,
 		Policy: commands.Policy{
 			MaxLife: time.Duration(c.PolicyMaxLife), AllowedScopes: c.PolicyScopes,
 			NameLength: commands.Length{Min: c.PolicyNameMin, Max: c.PolicyNameMax},

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/commands/secret"
 	"github.com/tokenledger/tokenledger/events"
@@ -24,6 +26,8 @@ type Recorder interface {
 type Authenticator struct {
 	Judge *commands.Judge
 	Uses  Recorder
+	// Failures bounds how often tokens that are not good are presented; nil does not.
+	Failures *Failures
 	// Node is who asks when a caller signs in: the node itself.
 	Node events.Actor
 	Now  func() time.Time
@@ -70,8 +74,12 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer secret.Secret, 
 	}
 	use := v.Use(a.Node, events.DefaultTenant, asked, a.Now())
 	if !v.Active() {
+		over := a.Failures.Judge(&use, ulid.ULID{}, asked.ClientIP)
 		if err := a.Uses.Record(ctx, use); err != nil {
 			return Session{}, err
+		}
+		if over != nil {
+			return Session{}, over
 		}
 		return Session{}, commands.NotGood()
 	}

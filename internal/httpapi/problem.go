@@ -33,6 +33,8 @@ func statusOf(k commands.Kind) int {
 		return http.StatusForbidden
 	case commands.NotFound:
 		return http.StatusNotFound
+	case commands.TooMany:
+		return http.StatusTooManyRequests
 	case commands.Conflict:
 		return http.StatusConflict
 	case commands.Unavailable:
@@ -62,7 +64,7 @@ func (c *call) problem(err error) {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		h.Set("WWW-Authenticate", challenge(e))
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", "1")
 	}
 	body, _ := marshal(api.Problem{

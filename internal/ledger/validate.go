@@ -21,7 +21,12 @@ func (l *Ledger) Validate(ctx context.Context, s auth.Session, cmd commands.Vali
 	if err != nil {
 		return v, err
 	}
-	return v, l.Uses.Record(ctx, append(s.TakeUse(), v.Use(s.Actor, s.Tenant, cmd, l.Now()))...)
+	use := v.Use(s.Actor, s.Tenant, cmd, l.Now())
+	over := l.Auth.Failures.Judge(&use, s.Actor.TokenID, cmd.ClientIP)
+	if err := l.Uses.Record(ctx, append(s.TakeUse(), use)...); err != nil {
+		return v, err
+	}
+	return v, over
 }
 
 func (l *Ledger) judge(ctx context.Context, cmd commands.Validate, minSeq uint64) (commands.Verdict, error) {

@@ -47,6 +47,9 @@ type Config struct {
 	UsageWindow time.Duration
 	// MaxStaleness bounds how far the read side may be behind the stream.
 	MaxStaleness time.Duration
+	// FailureLimit is how many tokens that are not good one caller may present from one
+	// address in a second; zero is no limit.
+	FailureLimit int
 	// TLSCert and TLSKey, both or none, are files in PEM.
 	TLSCert, TLSKey string
 	// AllowPlaintext permits a listener off loopback without TLS.
@@ -79,6 +82,8 @@ func (cfg *Config) check() error {
 		return misused("--usage-window %s is out of range; it takes more than 0s, up to 1m", cfg.UsageWindow)
 	case cfg.MaxStaleness < 500*time.Millisecond:
 		return misused("--max-staleness %s is too short to be shown; the least is 500ms", cfg.MaxStaleness)
+	case cfg.FailureLimit < 0:
+		return misused("--failure-limit %d is negative; 0 is no limit", cfg.FailureLimit)
 	case cfg.Replicas < 0 || cfg.Replicas > 5:
 		return misused("--replicas %d is out of range; NATS takes 1 to 5", cfg.Replicas)
 	case cfg.Replicas > 1 && cfg.NATSURL == "":

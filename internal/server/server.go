@@ -371,7 +371,7 @@ func (s *Server) open(ctx context.Context) error {
 		}),
 		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now,
 		Log: s.audit, VerifierKey: s.identity.PublicKey, Questions: s.questions,
-		Auth: &auth.Authenticator{Judge: judge, Uses: uses, Node: node, Now: now},
+		Auth: &auth.Authenticator{Judge: judge, Uses: uses, Node: node, Now: now, Failures: auth.NewFailures(s.cfg.FailureLimit)},
 	})
 	s.ledger.Store(door)
 	s.warm()
