@@ -72,12 +72,6 @@ type call struct {
 	status    int
 }
 
-// Headers of every answer. They are shared and must not be appended to.
-var (
-	noStore = []string{"no-store"}
-	noSniff = []string{"nosniff"}
-)
-
 // wrap is what all calls have in common.
 func (a *API) wrap(rt route) http.HandlerFunc {
 	pattern := rt.pattern()
@@ -86,7 +80,7 @@ func (a *API) wrap(rt route) http.HandlerFunc {
 		c := &call{api: a, w: w, r: r, route: &rt, requestID: requestID(r)}
 		h := w.Header()
 		h.Set("X-Request-Id", c.requestID)
-		h["Cache-Control"], h["X-Content-Type-Options"] = noStore, noSniff
+		commonHeaders(h, r.TLS != nil)
 		defer func() {
 			if p := recover(); p != nil {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {

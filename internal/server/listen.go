@@ -20,11 +20,11 @@ import (
 // answers "not yet" on it until the node is ready.
 func (s *Server) listen(context.Context) error {
 	if s.cfg.TLSCert != "" {
-		cert, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
+		cert, err := openCertificate(s.cfg.TLSCert, s.cfg.TLSKey, s.cfg.Logger)
 		if err != nil {
 			return misused("--tls-cert and --tls-key cannot be used: %v", err)
 		}
-		s.tls = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
+		s.tls = cert.config()
 	}
 	if err := s.cfg.probeNATSListen(); err != nil {
 		return err
