@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/bin/tools
 GOLANGCI_LINT_VERSION := v2.15.0
 DATA ?= ./tokenledger-data
 
-.PHONY: help build run test race fuzz chaos lint bench clean
+.PHONY: help build run test race fuzz chaos lint openapi bench clean
 
 help: ## Show what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION):
 	@mkdir -p $(TOOLS)
 	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+openapi: ## Write docs/openapi.json anew, from the routes
+	go test ./internal/httpapi -run TestTheCommittedDocumentIsTheInterface -write
 
 bench: build ## Print this machine's figures next to its own floors
 	bin/tokenledger bench

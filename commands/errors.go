@@ -17,6 +17,8 @@ const (
 	NotFound
 	// TooMany requests of a kind: the caller has to wait.
 	TooMany
+	// Outdated: the caller has seen another state than the one there is.
+	Outdated
 	// Conflict: the state does not allow it.
 	Conflict
 	// Unavailable: the ledger can't answer now; try again later.

@@ -67,6 +67,7 @@ type Handler struct {
 	now    func() time.Time
 
 	rotating keyedLocks[ulid.ULID]
+	updating keyedLocks[ulid.ULID]
 	keys     keyedLocks[string]
 	// importing is held for the length of an import.
 	importing sync.Mutex

@@ -21,12 +21,21 @@ type Update struct {
 	Owner *string
 	// Metadata replaces all that was there.
 	Metadata *map[string]string
+	// Allow, if not nil, is asked about the token as it is before it is changed. On one
+	// node, no other update comes between.
+	Allow func(tokens.Token) error `json:"-"`
 }
 
 // Update changes labels. What is as asked for already is no change, and an update
 // without a change records nothing.
 func (h *Handler) Update(ctx context.Context, c Caller, cmd Update) (Changed, error) {
+	defer h.updating.lock(cmd.ID)()
 	return h.change(ctx, c, "update", cmd.Tenant, cmd.ID, cmd, func(t tokens.Token, _ time.Time) (events.Data, error) {
+		if cmd.Allow != nil {
+			if err := cmd.Allow(t); err != nil {
+				return nil, err
+			}
+		}
 		d, err := decideUpdate(h.policy, t, cmd)
 		if d == nil {
 			return nil, err

@@ -40,6 +40,8 @@ type Config struct {
 type API struct {
 	Config
 	mux *http.ServeMux
+	// document is what describes the interface.
+	document []byte
 }
 
 // New gives the handler of the whole interface.
@@ -49,11 +51,7 @@ func New(cfg Config) *API {
 	for _, rt := range routes {
 		a.mux.HandleFunc(rt.pattern(), a.wrap(rt))
 	}
-	document := openAPI(routes, cfg.Version)
-	own := route{method: http.MethodGet, path: "/openapi.json", access: accessLocal, handle: func(c *call) error {
-		return c.write("application/json", http.StatusOK, document)
-	}}
-	a.mux.HandleFunc(own.pattern(), a.wrap(own))
+	a.document = openAPI(routes)
 	a.mux.HandleFunc("/", a.wrap(route{path: "/", access: accessOpen, handle: a.noRoute}))
 	return a
 }

@@ -63,7 +63,7 @@ func resume(c *call) error {
 
 func update(c *call) error {
 	return changeOne(c, func(id ulid.ULID, in api.UpdateRequest) (commands.Changed, error) {
-		return c.api.Ledger.Update(c.r.Context(), c.session, commands.Update{ID: id, Name: in.Name, Owner: in.Owner, Metadata: in.Metadata})
+		return c.api.Ledger.Update(c.r.Context(), c.session, commands.Update{ID: id, Name: in.Name, Owner: in.Owner, Metadata: in.Metadata}, c.ifMatch())
 	})
 }
 

@@ -48,3 +48,5 @@ func Starting() http.Handler {
 		return &commands.Error{Kind: commands.Unavailable, Code: "starting", Detail: "this node is starting: it has not caught up with the stream yet", Hint: "try again shortly"}
 	}})
 }
+
+func describe(c *call) error { return c.tagged("application/json", c.api.document) }

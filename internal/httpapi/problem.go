@@ -35,6 +35,8 @@ func statusOf(k commands.Kind) int {
 		return http.StatusNotFound
 	case commands.TooMany:
 		return http.StatusTooManyRequests
+	case commands.Outdated:
+		return http.StatusPreconditionFailed
 	case commands.Conflict:
 		return http.StatusConflict
 	case commands.Unavailable:
@@ -99,6 +101,9 @@ func (c *call) json(status int, v any) error {
 	body, err := marshal(v)
 	if err != nil {
 		return err
+	}
+	if c.route.tagged && status == http.StatusOK {
+		return c.tagged("application/json", body)
 	}
 	return c.write("application/json", status, body)
 }

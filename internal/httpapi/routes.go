@@ -38,6 +38,16 @@ type route struct {
 	status int
 	// ndjson says that both bodies are lines of their shapes.
 	ndjson bool
+	// bodyOptional says that the body may be left out.
+	bodyOptional bool
+	// writes says that the call changes the ledger: it takes an Idempotency-Key and
+	// answers with Ledger-Seq.
+	writes bool
+	// more are statuses that the route answers with beside those that follow from what
+	// it is.
+	more []int
+	// tagged says that the answer bears an ETag, by which it can be asked for again.
+	tagged bool
 	// media is that of an answer that is no JSON.
 	media  string
 	handle func(*call) error
@@ -53,29 +63,30 @@ func (rt *route) pattern() string {
 // routes is the whole interface.
 func (a *API) routes() []route {
 	const get, post, patch = http.MethodGet, http.MethodPost, http.MethodPatch
+	conflict := []int{http.StatusConflict}
 	return []route{
-		{method: post, path: "/v1/tokens", needs: commands.TokensWrite, status: 201, in: api.GenerateRequest{}, out: api.Generated{}, handle: generate,
+		{method: post, path: "/v1/tokens", needs: commands.TokensWrite, status: 201, in: api.GenerateRequest{}, out: api.Generated{}, writes: true, more: conflict, handle: generate,
 			summary: "Generate a token. The answer is the only time its secret is seen."},
-		{method: get, path: "/v1/tokens", needs: commands.TokensRead, status: 200, out: api.TokenList{}, handle: list,
+		{method: get, path: "/v1/tokens", tagged: true, needs: commands.TokensRead, status: 200, out: api.TokenList{}, handle: list,
 			query:   []string{"tenant", "site", "owner", "name", "status", "scope", "unused_since", "expires_before", "cursor", "limit"},
 			summary: "List tokens, oldest first. A page may be short and still have a next_cursor."},
-		{method: get, path: "/v1/tokens/{id}", needs: commands.TokensRead, status: 200, out: api.Token{}, handle: show,
+		{method: get, path: "/v1/tokens/{id}", tagged: true, needs: commands.TokensRead, status: 200, out: api.Token{}, handle: show,
 			summary: "Show a token's record."},
-		{method: get, path: "/v1/tokens/{id}/history", needs: commands.TokensRead, status: 200, out: api.History{}, handle: history,
+		{method: get, path: "/v1/tokens/{id}/history", tagged: true, needs: commands.TokensRead, status: 200, out: api.History{}, handle: history,
 			query: []string{"cursor", "limit"}, summary: "A token's events, in order, as they were published."},
-		{method: patch, path: "/v1/tokens/{id}", needs: commands.TokensWrite, status: 200, in: api.UpdateRequest{}, out: api.Token{}, handle: update,
+		{method: patch, path: "/v1/tokens/{id}", tagged: true, needs: commands.TokensWrite, status: 200, in: api.UpdateRequest{}, out: api.Token{}, writes: true, more: conflict, handle: update,
 			summary: "Change a token's labels."},
-		{method: post, path: "/v1/tokens/{id}/revoke", needs: commands.TokensRevoke, status: 200, in: api.RevokeRequest{}, out: api.Token{}, handle: revoke,
+		{method: post, path: "/v1/tokens/{id}/revoke", needs: commands.TokensRevoke, status: 200, in: api.RevokeRequest{}, out: api.Token{}, writes: true, bodyOptional: true, more: conflict, handle: revoke,
 			summary: "Revoke a token. Once this returns, this node rejects it."},
-		{method: post, path: "/v1/tokens/{id}/rotate", needs: commands.TokensWrite, status: 201, in: api.RotateRequest{}, out: api.Generated{}, handle: rotate,
+		{method: post, path: "/v1/tokens/{id}/rotate", needs: commands.TokensWrite, status: 201, in: api.RotateRequest{}, out: api.Generated{}, writes: true, bodyOptional: true, more: conflict, handle: rotate,
 			summary: "Replace a token by a new one; the old one ends after the grace."},
-		{method: post, path: "/v1/tokens/{id}/suspend", needs: commands.TokensRevoke, status: 200, in: api.SuspendRequest{}, out: api.Token{}, handle: suspend,
+		{method: post, path: "/v1/tokens/{id}/suspend", needs: commands.TokensRevoke, status: 200, in: api.SuspendRequest{}, out: api.Token{}, writes: true, bodyOptional: true, more: conflict, handle: suspend,
 			summary: "Suspend a token until it is resumed."},
-		{method: post, path: "/v1/tokens/{id}/resume", needs: commands.TokensRevoke, status: 200, in: api.SuspendRequest{}, out: api.Token{}, handle: resume,
+		{method: post, path: "/v1/tokens/{id}/resume", needs: commands.TokensRevoke, status: 200, in: api.SuspendRequest{}, out: api.Token{}, writes: true, bodyOptional: true, more: conflict, handle: resume,
 			summary: "End a suspension."},
-		{method: post, path: "/v1/tokens/revoke", needs: commands.TokensRevoke, status: 200, in: api.BulkRevokeRequest{}, out: api.BulkRevoked{}, handle: revokeMany,
+		{method: post, path: "/v1/tokens/revoke", needs: commands.TokensRevoke, status: 200, in: api.BulkRevokeRequest{}, out: api.BulkRevoked{}, writes: true, more: conflict, handle: revokeMany,
 			summary: "Revoke every token that a filter chooses."},
-		{method: post, path: "/v1/tokens/import", needs: commands.TokensWrite, status: 200, in: api.ImportLine{}, out: api.ImportResult{}, ndjson: true, handle: importKeys,
+		{method: post, path: "/v1/tokens/import", needs: commands.TokensWrite, status: 200, in: api.ImportLine{}, out: api.ImportResult{}, ndjson: true, writes: true, more: conflict, handle: importKeys,
 			summary: "Import existing keys by their SHA-256, one line each."},
 		{method: post, path: "/v1/tokens/validate", needs: commands.TokensValidate, status: 200, in: api.ValidateRequest{}, out: api.ValidateAnswer{}, handle: validate,
 			summary: "Validate a token. The use or the rejection is on record before the answer goes out."},
@@ -106,7 +117,9 @@ func (a *API) routes() []route {
 			summary: "Whether the node's parts work."},
 		{method: get, path: "/readyz", access: accessOpen, status: 200, out: api.Health{}, handle: readyz,
 			summary: "Whether the node may be given work."},
-		{method: get, path: "/metrics", access: accessLocal, status: 200, handle: metrics,
+		{method: get, path: "/metrics", access: accessLocal, status: 200, media: plainText, handle: metrics,
 			summary: "Figures in the Prometheus text format."},
+		{method: get, path: "/openapi.json", access: accessLocal, tagged: true, status: 200, media: "application/json", handle: describe,
+			summary: "This document."},
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/internal/auth"
+	"github.com/tokenledger/tokenledger/projections/tokens"
 )
 
 // The operations that change tokens. Each sets the command's tenant to the one
@@ -62,10 +63,20 @@ func (l *Ledger) Rotate(ctx context.Context, s auth.Session, cmd commands.Rotate
 	return l.Handler.Rotate(ctx, s.Caller, cmd)
 }
 
-// Update needs tokens:write.
-func (l *Ledger) Update(ctx context.Context, s auth.Session, cmd commands.Update) (_ commands.Changed, err error) {
+// Update needs tokens:write. allow, if not nil, is asked about the record that there is
+// before it is changed.
+func (l *Ledger) Update(ctx context.Context, s auth.Session, cmd commands.Update, allow func(tokens.Record) error) (_ commands.Changed, err error) {
 	if cmd.Tenant, err = l.enterToken(ctx, s, commands.TokensWrite, cmd.ID); err != nil {
 		return commands.Changed{}, err
+	}
+	if allow != nil {
+		cmd.Allow = func(t tokens.Token) error {
+			r, err := l.Record(t)
+			if err != nil {
+				return err
+			}
+			return allow(r)
+		}
 	}
 	return l.Handler.Update(ctx, s.Caller, cmd)
 }
