@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tokenledger/tokenledger/commands/secret"
@@ -16,4 +18,10 @@ func otherSecret(token string) string {
 		panic(err)
 	}
 	return secret.Mint("tl", id).Reveal()
+}
+
+// sha256Of is the hash of a key as an import names it.
+func sha256Of(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
 }
