@@ -76,6 +76,7 @@ func suites() []suite {
 			return runCommand(ctx, b, dir, manyCallers, newRevoking)
 		}},
 		{"validate-http", "validations/s", runValidateHTTP},
+		{"validate-flood", "validations/s", runFlood},
 		{"replay", "events/s", runReplay},
 		{"rebuild", "events/s", runRebuild},
 		{"audit-append", "entries/s", runAuditAppend},

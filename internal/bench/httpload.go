@@ -27,13 +27,18 @@ type connection struct {
 
 // dial connects to addr. The bearer is who asks; tokens are of that width.
 func dial(ctx context.Context, addr, bearer string, width int) (*connection, error) {
+	return dialFrom(ctx, addr, bearer, width, "203.0.113.7")
+}
+
+// dialFrom is dial for tokens that are said to come from the address ip.
+func dialFrom(ctx context.Context, addr, bearer string, width int, ip string) (*connection, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
 	blank := bytes.Repeat([]byte{'x'}, width)
-	body := fmt.Appendf(nil, `{"token":"%s","scopes":["orders:read"],"client_ip":"203.0.113.7"}`, blank)
+	body := fmt.Appendf(nil, `{"token":"%s","scopes":["orders:read"],"client_ip":"%s"}`, blank, ip)
 	head := fmt.Appendf(nil, "POST /v1/tokens/validate HTTP/1.1\r\nHost: %s\r\nUser-Agent: tokenledger-bench\r\n"+
 		"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", addr, bearer, len(body))
 	return &connection{
@@ -69,17 +74,26 @@ func (c *connection) validate(token []byte) error {
 	return nil
 }
 
-// answer reads one answer whole and gives its body.
+// answer reads one answer whole, which has to be 200, and gives its body.
 func (c *connection) answer() ([]byte, error) {
+	head, body, err := c.exchange()
+	if err == nil && !bytes.HasPrefix(head, statusOK) {
+		err = fmt.Errorf("a validation was answered with %s", bytes.TrimSpace(append(head, body...)))
+	}
+	return body, err
+}
+
+// exchange reads one answer whole, whatever its status.
+func (c *connection) exchange() (head, body []byte, err error) {
 	have, bodyAt, end := 0, 0, 0
 	for end == 0 || have < end {
 		if have == len(c.in) {
-			return nil, errors.New("an answer is longer than 8 KiB")
+			return nil, nil, errors.New("an answer is longer than 8 KiB")
 		}
 		n, err := c.conn.Read(c.in[have:])
 		have += n
 		if err != nil && have < max(end, 1) {
-			return nil, fmt.Errorf("read an answer: %w", err)
+			return nil, nil, fmt.Errorf("read an answer: %w", err)
 		}
 		if end > 0 {
 			continue
@@ -91,14 +105,11 @@ func (c *connection) answer() ([]byte, error) {
 		bodyAt = at + len(headEnd)
 		size, err := bodySize(c.in[:at+2])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		end = bodyAt + size
 	}
-	if !bytes.HasPrefix(c.in[:have], statusOK) {
-		return nil, fmt.Errorf("a validation was answered with %s", bytes.TrimSpace(c.in[:have]))
-	}
-	return c.in[bodyAt:end], nil
+	return c.in[:bodyAt:bodyAt], c.in[bodyAt:end], nil
 }
 
 // bodySize reads the length out of the head, which ends in a line break.

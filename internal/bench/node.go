@@ -32,7 +32,7 @@ func rootFile(dir string) string { return filepath.Join(dir, "root-token") }
 func (b *bench) startNode(ctx context.Context, dir string) (*node, error) {
 	s, err := server.Start(ctx, server.Config{
 		DataDir: dataDir(dir), HTTP: "127.0.0.1:0", NATSListen: "off", BootstrapTokenFile: rootFile(dir),
-		TokenPrefix: secret.DefaultPrefix, UsageWindow: time.Second, MaxStaleness: 2 * time.Second,
+		TokenPrefix: secret.DefaultPrefix, UsageWindow: time.Second, MaxStaleness: 2 * time.Second, FailureLimit: 500,
 		Stdout: io.Discard, Logger: b.Logger, Version: b.Version,
 	})
 	if err != nil {
