@@ -20,11 +20,9 @@ func (e *statusError) Error() string { return e.what.Error() }
 // problem answers with err.
 func (c *call) problem(err error) {
 	status := 0
-	e, ok := errors.AsType[*commands.Error](err)
+	e := wire.ErrorOf(err)
 	if own, is := errors.AsType[*statusError](err); is {
 		status, e = own.status, own.what
-	} else if !ok {
-		e = &commands.Error{Code: "internal", Detail: "the node failed on this request", Hint: "give the operator the request_id", Cause: err}
 	}
 	if status == 0 {
 		status = wire.StatusOf(e.Kind)

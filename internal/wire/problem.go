@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/go-json-experiment/json"
@@ -33,6 +34,14 @@ func StatusOf(k commands.Kind) int {
 		return http.StatusGatewayTimeout
 	}
 	return http.StatusInternalServerError
+}
+
+// ErrorOf gives what is told to the caller of err.
+func ErrorOf(err error) *commands.Error {
+	if e, ok := errors.AsType[*commands.Error](err); ok {
+		return e
+	}
+	return &commands.Error{Code: "internal", Detail: "the node failed on this request", Hint: "give the operator the request_id", Cause: err}
 }
 
 // Problem is the body of an answer with e (RFC 9457).
