@@ -3,6 +3,7 @@ package natsserver
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -51,14 +52,12 @@ func (a *accounts) get(want Account) (*server.Account, error) {
 	if a.nats == nil {
 		return nil, errors.New("the server is starting")
 	}
-	if want.Name == "" || !server.IsValidLiteralSubject(want.Name) {
+	// It becomes a part of subjects of the server's own.
+	if !validName(strings.ReplaceAll(want.Name, "-", "")) {
 		return nil, errors.New("its name is none")
 	}
-	account, isNew := a.nats.LookupOrRegisterAccount(want.Name)
+	account, _ := a.nats.LookupOrRegisterAccount(want.Name)
 	node := a.nats.GlobalAccount()
-	if !isNew && (account == node || account == a.nats.SystemAccount()) {
-		return nil, errors.New("its name is that of an account of the server's own")
-	}
 	// One that was begun before and did not get everything is completed: an import
 	// that is there already is no error.
 	for _, subject := range want.Streams {

@@ -55,6 +55,7 @@ type Permissions struct {
 // first client is admitted to it, stays until the server stops, and is known by its
 // name: of an account that exists the other fields are not looked at.
 type Account struct {
+	// Name has characters of 0-9, A-Z, a-z and hyphens.
 	Name string
 	// Streams are subjects of the node's account that are heard in this one, and
 	// Services those at which its clients may ask. Each has to be exported
