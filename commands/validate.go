@@ -108,6 +108,23 @@ func (j *Judge) Judge(ctx context.Context, cmd Validate) (Verdict, error) {
 	return v, nil
 }
 
+// JudgeHolder gives the verdict over the token of an id whose secret its holder has shown
+// before, for as long as he could not have been exchanged for another: on one connection,
+// say. What Judge asks for besides the secret is asked for again; cmd bears no token.
+func (j *Judge) JudgeHolder(ctx context.Context, id ulid.ULID, cmd Validate) (Verdict, error) {
+	v := Verdict{AsOf: j.state.Applied()}
+	t, known, err := j.issued(ctx, id)
+	switch {
+	case err != nil:
+		return v, Unreadable(err)
+	case !known:
+		v.Reason = Unknown
+	default:
+		v.Token, v.Reason = t, decideHeld(&t, cmd, j.now())
+	}
+	return v, nil
+}
+
 // issued looks up the token that this ledger gave the id.
 func (j *Judge) issued(ctx context.Context, id ulid.ULID) (t tokens.Credential, known bool, err error) {
 	t, known, err = j.state.Credential(id)
@@ -143,6 +160,11 @@ func decideValidate(t *tokens.Credential, cmd Validate, now time.Time) Reason {
 	if !cmd.Token.Matches(t.Hash) {
 		return BadSecret
 	}
+	return decideHeld(t, cmd, now)
+}
+
+// decideHeld holds a token against what is asked of who is known to hold it.
+func decideHeld(t *tokens.Credential, cmd Validate, now time.Time) Reason {
 	if reason := notActive(t, now); reason != "" {
 		return reason
 	}

@@ -101,6 +101,10 @@ type Recorded struct {
 // SubjectPrefix begins the subject of every event.
 const SubjectPrefix = "ledger."
 
+// RevocationsPrefix begins the subject, "revocations.<tenant>", on which a copy of each
+// revocation is published once the stream has it.
+const RevocationsPrefix = "revocations."
+
 // StreamSubject is the NATS subject that e is published on. The number of
 // subjects is bounded by tenants times kinds: the stream's memory does not grow
 // with the number of tokens.

@@ -90,7 +90,10 @@ var mayImport = []struct {
 	{"internal/follower", []string{"events", "audit", "commands", "projections", "internal/eventstore", "internal/identity"}},
 	{"internal/auth", []string{"events", "commands", "commands/secret"}},
 	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "audit", "audit/index", "audit/questions", "internal/auth"}},
-	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit", "audit/questions", "internal/auth", "internal/ledger", "client/api"}},
+	// What the transports read and write alike.
+	{"internal/wire", []string{"commands", "commands/secret", "client/api"}},
+	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit", "audit/questions", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
+	{"internal/natsapi", []string{"events", "commands", "commands/secret", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
 	// The composition root knows everything.
 	{"internal/server", []string{"*", "*/*"}},
 	// The bench stands outside of the node and measures its parts.
@@ -122,7 +125,7 @@ func TestHeavyLibrariesStayInTheirRooms(t *testing.T) {
 	for library, rooms := range map[string][]string{
 		"github.com/cockroachdb/pebble/v2": {"projections", "projections/*", "audit/index"},
 		"filippo.io/torchwood":             {"audit", "audit/*"},
-		"github.com/nats-io/":              {"internal/eventstore", "internal/natsserver", "internal/server", "internal/bench", "internal/archive/archivetest", "client"},
+		"github.com/nats-io/":              {"internal/eventstore", "internal/natsserver", "internal/natsapi", "internal/server", "internal/bench", "internal/archive/archivetest", "client"},
 		"github.com/alecthomas/kong":       {"cmd/tokenledger", "internal/config"},
 		"github.com/vbauerster/mpb/v8":     {"cmd/tokenledger"},
 		"github.com/prometheus/":           {"internal/telemetry"},

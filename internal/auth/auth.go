@@ -66,12 +66,35 @@ func (a *Authenticator) Authenticate(ctx context.Context, bearer secret.Secret, 
 		return Session{}, &commands.Error{Kind: commands.Unauthenticated, Code: "no_token",
 			Detail: "the request bears no token", Hint: `send "Authorization: Bearer tl_…" with a token of this ledger`}
 	}
-	asked := commands.Validate{Token: bearer, UserAgent: origin.UserAgent, Resource: resource}
-	asked.ClientIP, _ = netip.ParseAddr(origin.IP)
+	asked := askedBy(origin, resource)
+	asked.Token = bearer
 	v, err := a.Judge.Judge(ctx, asked)
 	if err != nil {
 		return Session{}, err
 	}
+	return a.admit(ctx, v, asked, origin)
+}
+
+// Recognize judges the token of a caller who has authenticated before, and whom the
+// transport knows again for certain by the token's id: on a connection that was opened
+// with it. It takes what Authenticate takes but the secret, and is recorded as that is.
+func (a *Authenticator) Recognize(ctx context.Context, id ulid.ULID, origin events.Origin, resource string) (Session, error) {
+	asked := askedBy(origin, resource)
+	v, err := a.Judge.JudgeHolder(ctx, id, asked)
+	if err != nil {
+		return Session{}, err
+	}
+	return a.admit(ctx, v, asked, origin)
+}
+
+func askedBy(origin events.Origin, resource string) commands.Validate {
+	asked := commands.Validate{UserAgent: origin.UserAgent, Resource: resource}
+	asked.ClientIP, _ = netip.ParseAddr(origin.IP)
+	return asked
+}
+
+// admit gives the session of a caller whose token the verdict finds good.
+func (a *Authenticator) admit(ctx context.Context, v commands.Verdict, asked commands.Validate, origin events.Origin) (Session, error) {
 	use := v.Use(a.Node, events.DefaultTenant, asked, a.Now())
 	if !v.Active() {
 		over := a.Failures.Judge(&use, ulid.ULID{}, asked.ClientIP)

@@ -12,13 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/tokenledger/tokenledger/commands"
-	"github.com/tokenledger/tokenledger/commands/secret"
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/auth"
 	"github.com/tokenledger/tokenledger/internal/ledger"
+	"github.com/tokenledger/tokenledger/internal/wire"
 )
 
 // Config is what the transport works with.
@@ -75,7 +73,7 @@ func (a *API) wrap(rt route) http.HandlerFunc {
 	pattern := rt.pattern()
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		c := &call{api: a, w: w, r: r, route: &rt, requestID: requestID(r)}
+		c := &call{api: a, w: w, r: r, route: &rt, requestID: wire.RequestID(r.Header.Get("X-Request-Id"))}
 		h := w.Header()
 		h.Set("X-Request-Id", c.requestID)
 		commonHeaders(h, r.TLS != nil)
@@ -160,18 +158,6 @@ func remoteIP(r *http.Request) string {
 func fromLoopback(r *http.Request) bool {
 	ip := net.ParseIP(remoteIP(r))
 	return ip != nil && ip.IsLoopback()
-}
-
-// requestID takes the caller's own, if it is harmless and no token, or makes one.
-func requestID(r *http.Request) string {
-	id := r.Header.Get("X-Request-Id")
-	harmless := func(c rune) bool {
-		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("._-", c)
-	}
-	if id != "" && len(id) <= 64 && !secret.Within(id) && !strings.ContainsFunc(id, func(c rune) bool { return !harmless(c) }) {
-		return id
-	}
-	return ulid.Make().String()
 }
 
 // noRoute answers what no route takes: 405 where the path is known, else 404.

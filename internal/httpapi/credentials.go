@@ -7,6 +7,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/commands/secret"
+	"github.com/tokenledger/tokenledger/internal/wire"
 )
 
 // once gives a header that a request may bear at most once. Two of them would be
@@ -29,13 +30,7 @@ func bearer(c *call) (secret.Secret, error) {
 }
 
 // bearerOf takes the token out of the value of such a header.
-func bearerOf(value string) secret.Secret {
-	scheme, token, ok := strings.Cut(value, " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return secret.Secret{}
-	}
-	return secret.Of(strings.TrimSpace(token))
-}
+func bearerOf(value string) secret.Secret { return wire.BearerOf(value) }
 
 // checkURL refuses a token in the URL, where proxies and browsers keep it.
 func checkURL(r *http.Request) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/internal/wire"
 	"github.com/tokenledger/tokenledger/projections/tokens"
 )
 
@@ -61,7 +62,7 @@ func (c *call) ifMatch() func(tokens.Record) error {
 		return nil
 	}
 	return func(t tokens.Record) error {
-		body, err := marshal(record(t, c.api.Ledger.Now()))
+		body, err := wire.Marshal(record(t, c.api.Ledger.Now()))
 		if err != nil || names(strings.Join(wanted, ","), etagOf(body), false) {
 			return err
 		}

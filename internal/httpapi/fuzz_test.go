@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/commands/secret"
+	"github.com/tokenledger/tokenledger/internal/wire"
 )
 
 // bodies are the shapes of all requests.
@@ -38,13 +39,13 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, shape := range bodies() {
 			in := reflect.New(shape)
-			err := decode(body, in.Interface())
+			err := wire.Decode(body, in.Interface())
 			if err == nil {
-				again, merr := marshal(in.Interface())
+				again, merr := wire.Marshal(in.Interface())
 				if merr != nil {
 					t.Fatalf("%s: what was read cannot be written: %v", shape, merr)
 				}
-				if err := decode(again, reflect.New(shape).Interface()); err != nil {
+				if err := wire.Decode(again, reflect.New(shape).Interface()); err != nil {
 					t.Errorf("%s: what was written cannot be read again: %v\n%s", shape, err, again)
 				}
 				continue

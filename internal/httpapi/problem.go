@@ -5,11 +5,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/tokenledger/tokenledger/client/api"
 	"github.com/tokenledger/tokenledger/commands"
+	"github.com/tokenledger/tokenledger/internal/wire"
 )
 
 // statusError is an error of the transport itself, with a status of its own.
@@ -20,44 +17,15 @@ type statusError struct {
 
 func (e *statusError) Error() string { return e.what.Error() }
 
-// statusOf turns whose move it is into HTTP.
-func statusOf(k commands.Kind) int {
-	switch k {
-	case commands.Invalid:
-		return http.StatusBadRequest
-	case commands.TooLarge:
-		return http.StatusRequestEntityTooLarge
-	case commands.Unauthenticated:
-		return http.StatusUnauthorized
-	case commands.Forbidden:
-		return http.StatusForbidden
-	case commands.NotFound:
-		return http.StatusNotFound
-	case commands.TooMany:
-		return http.StatusTooManyRequests
-	case commands.Outdated:
-		return http.StatusPreconditionFailed
-	case commands.Conflict:
-		return http.StatusConflict
-	case commands.Unavailable:
-		return http.StatusServiceUnavailable
-	case commands.UnknownOutcome:
-		return http.StatusGatewayTimeout
-	}
-	return http.StatusInternalServerError
-}
-
 // problem answers with err.
 func (c *call) problem(err error) {
 	status := 0
-	e, ok := errors.AsType[*commands.Error](err)
+	e := wire.ErrorOf(err)
 	if own, is := errors.AsType[*statusError](err); is {
 		status, e = own.status, own.what
-	} else if !ok {
-		e = &commands.Error{Code: "internal", Detail: "the node failed on this request", Hint: "give the operator the request_id", Cause: err}
 	}
 	if status == 0 {
-		status = statusOf(e.Kind)
+		status = wire.StatusOf(e.Kind)
 	}
 	if status >= 500 {
 		c.api.Logger.Warn("a request could not be answered", "route", c.route.pattern(), "status", status, "code", e.Code, "detail", e.Detail, "cause", e.Cause, "request_id", c.requestID)
@@ -69,10 +37,7 @@ func (c *call) problem(err error) {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", "1")
 	}
-	body, _ := marshal(api.Problem{
-		Type: "/docs/errors#" + e.Code, Title: http.StatusText(status), Status: status,
-		Detail: e.Detail, Code: e.Code, Hint: e.Hint, RequestID: c.requestID,
-	})
+	body := wire.Problem(e, status, c.requestID)
 	_ = c.write("application/problem+json", status, body)
 }
 
@@ -89,12 +54,8 @@ func challenge(e *commands.Error) string {
 	return realm + `, error="invalid_token"`
 }
 
-// marshal writes one line of JSON. What is JSON already, an event's bytes, stays
-// as it is to the letter.
-func marshal(v any) ([]byte, error) {
-	b, err := json.Marshal(v, json.Deterministic(true), jsontext.PreserveRawStrings(true))
-	return append(b, '\n'), err
-}
+// marshal writes one line of JSON. What is JSON already stays as it is.
+func marshal(v any) ([]byte, error) { return wire.Marshal(v) }
 
 // json answers with v.
 func (c *call) json(status int, v any) error {

@@ -63,6 +63,15 @@ func (l *Ledger) SignIn(ctx context.Context, bearer secret.Secret, origin events
 	return l.Auth.Authenticate(ctx, bearer, origin, resource)
 }
 
+// Recognize is SignIn for the bearer of the token id, who has signed in before and whom
+// the transport knows again for certain.
+func (l *Ledger) Recognize(ctx context.Context, id ulid.ULID, origin events.Origin, resource string) (auth.Session, error) {
+	if err := l.Freshness.Fresh(); err != nil {
+		return auth.Session{}, err
+	}
+	return l.Auth.Recognize(ctx, id, origin, resource)
+}
+
 // enter admits the session to an operation and gives the tenant that it is about.
 func (l *Ledger) enter(ctx context.Context, s auth.Session, need commands.Permission, tenant string) (string, error) {
 	tenant, err := l.authorize(ctx, s, need, tenant)

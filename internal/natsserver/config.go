@@ -32,16 +32,36 @@ type Config struct {
 	Authenticate func(token, remoteAddr string) (Permissions, error)
 	// TLS, if set, is required of TCP clients.
 	TLS *tls.Config
+	// ExportStreams and ExportServices are the subjects of the node's account that
+	// other accounts may be given to hear and to ask.
+	ExportStreams, ExportServices []string
 }
 
-// Permissions is what a TCP client may do. To publish is never among it.
+// Permissions is what a TCP client may do.
 type Permissions struct {
 	// Name stands for the client in the server's log and in [Server.Disconnect].
-	// It is no secret: a token's id.
+	// It is no secret: a token's id. A name has one or more of the characters
+	// 0-9, A-Z and a-z.
 	Name string
-	// Subscribe lists the subjects, with NATS wildcards, that the client may
-	// subscribe to. Empty: none.
-	Subscribe []string
+	// Account is where the client's connection belongs: it hears what is published
+	// there, and nothing of other accounts. Nil is the node's own.
+	Account *Account
+	// Subscribe and Publish list the subjects, with NATS wildcards, that the client
+	// may subscribe and publish to. Empty: none.
+	Subscribe, Publish []string
+}
+
+// Account is an account besides the node's. It has no JetStream. It is made when the
+// first client is admitted to it, stays until the server stops, and is known by its
+// name: of an account that exists the other fields are not looked at.
+type Account struct {
+	// Name has characters of 0-9, A-Z, a-z and hyphens.
+	Name string
+	// Streams are subjects of the node's account that are heard in this one, and
+	// Services those at which its clients may ask. Each has to be exported
+	// ([Config.ExportStreams], [Config.ExportServices]). A request arrives with the
+	// name of who asks; see [Server.Requester].
+	Streams, Services []string
 }
 
 // The bounds of the embedded server.

@@ -31,11 +31,13 @@ func newLogger(to *slog.Logger) *logger {
 // its token there by mistake (nats://TOKEN@host makes some do so).
 var (
 	userName    = regexp.MustCompile(`(?i)\buser "(?:[^"\\]|\\.)*"`)
+	signature   = regexp.MustCompile(`!0x[0-9a-f]*`) // of a name; see names
 	tokenShaped = regexp.MustCompile(`\b[a-z][a-z0-9]{1,15}_[0-9A-Za-z]{20,}_[0-9A-Za-z]{20,}`)
 )
 
 func redact(s string) string {
 	s = userName.ReplaceAllString(s, `User "[hidden]"`)
+	s = signature.ReplaceAllString(s, "")
 	return tokenShaped.ReplaceAllString(s, "[hidden]")
 }
 

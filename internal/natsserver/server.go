@@ -50,6 +50,11 @@ func Start(cfg Config) (*Server, error) {
 		s.Shutdown()
 		return nil, err
 	}
+	// Until then nobody is given an account: who comes is refused, and comes again.
+	if err := auth.accounts.open(ns); err != nil {
+		s.Shutdown()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -173,13 +178,13 @@ func (s *Server) Unrecovered() string {
 // name (see [Permissions]), and reports how many there were. They may come back,
 // and are authenticated again.
 func (s *Server) Disconnect(name string) int {
-	if name == s.auth.nodeUser {
+	if !validName(name) { // as the node's own is not
 		return 0
 	}
 	// A connection that was told to close may be listed a little longer.
 	told := make(map[uint64]bool)
 	for {
-		conns, err := s.nats.Connz(&server.ConnzOptions{Username: true, User: name, Limit: 1 << 20})
+		conns, err := s.nats.Connz(&server.ConnzOptions{Username: true, User: s.auth.names.sign(name), Limit: 1 << 20})
 		if err != nil {
 			return len(told)
 		}

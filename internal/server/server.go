@@ -217,9 +217,11 @@ func (s *Server) connect(context.Context) (err error) {
 				s.cfg.Logger.Error("the stream's store was not put back as it was before this start", "error", err)
 			}
 		})
+		exports := auth.NodeExports()
 		s.broker, err = natsserver.Start(natsserver.Config{
 			StoreDir: s.cfg.streamDir(), Listen: s.cfg.NATSListen, ServerName: "tokenledger-" + s.identity.Node,
 			Logger: s.cfg.Logger, Authenticate: s.admitSubscriber, TLS: s.tls,
+			ExportStreams: exports.Streams, ExportServices: exports.Services,
 		})
 		if err != nil {
 			return err
@@ -227,16 +229,7 @@ func (s *Server) connect(context.Context) (err error) {
 		s.onStop(s.broker.Shutdown)
 		s.conn, err = s.broker.Connect()
 	} else {
-		options := []nats.Option{nats.Name("tokenledger " + s.identity.Node), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectBufSize(-1),
-			// Without a handler the client writes to standard error.
-			nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-				s.cfg.Logger.Warn("the node's NATS connection", "error", err)
-			}),
-		}
-		if s.cfg.NATSCreds != "" {
-			options = append(options, nats.UserCredentials(s.cfg.NATSCreds))
-		}
-		if s.conn, err = nats.Connect(s.cfg.NATSURL, options...); err != nil {
+		if s.conn, err = nats.Connect(s.cfg.NATSURL, s.externalOptions("tokenledger "+s.identity.Node)...); err != nil {
 			err = fmt.Errorf("connect to the NATS server of --nats-url %s: %w; check that it runs, and that --nats-creds are right", s.cfg.NATSURL, err)
 		}
 	}
@@ -250,6 +243,20 @@ func (s *Server) connect(context.Context) (err error) {
 	}
 	s.onStop(s.store.Close)
 	return nil
+}
+
+// externalOptions are those of a connection to the server of --nats-url.
+func (s *Server) externalOptions(name string) []nats.Option {
+	options := []nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(500 * time.Millisecond), nats.ReconnectBufSize(-1),
+		// Without a handler the client writes to standard error.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			s.cfg.Logger.Warn("the node's NATS connection", "error", err)
+		}),
+	}
+	if s.cfg.NATSCreds != "" {
+		options = append(options, nats.UserCredentials(s.cfg.NATSCreds))
+	}
+	return options
 }
 
 // release lets go of the stream's store as it was before this start. Nothing is
@@ -303,7 +310,12 @@ func (s *Server) follow(ctx context.Context) error {
 	if err := s.replayed(ctx); err != nil {
 		return err
 	}
-	return s.joinLedger()
+	if err := s.joinLedger(); err != nil {
+		return err
+	}
+	// A stream of an earlier build does not do so. Of a server that others run, the
+	// configuration is theirs.
+	return s.store.Republish(ctx, s.broker != nil)
 }
 
 // recoverUses opens the usage journal and puts its rest into the stream.
@@ -385,6 +397,9 @@ func (s *Server) open(ctx context.Context) error {
 	// Registered behind the parts below, which are there until the last request has
 	// been answered.
 	s.onStop(func() { s.stopping.Store(true); s.stopServing() })
+	if err := s.serveNATS(door); err != nil {
+		return err
+	}
 	// Whoever verifies or backs up a node that is ready finds a log with a checkpoint
 	// over what the start has brought.
 	if _, err := s.audit.Checkpoint(ctx); err != nil {

@@ -6,14 +6,14 @@ import (
 	"net"
 	"time"
 
-	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/commands/secret"
 	"github.com/tokenledger/tokenledger/events"
+	"github.com/tokenledger/tokenledger/internal/auth"
 	"github.com/tokenledger/tokenledger/internal/natsserver"
 )
 
 // admitSubscriber lets a NATS client in that shows a ledger token as its NATS
-// token. What it may hear follows from the token's scopes and tenant.
+// token. What it may hear and ask follows from the token's scopes and tenant.
 func (s *Server) admitSubscriber(token, remoteAddr string) (natsserver.Permissions, error) {
 	door := s.ledger.Load()
 	if door == nil {
@@ -26,26 +26,16 @@ func (s *Server) admitSubscriber(token, remoteAddr string) (natsserver.Permissio
 	if err != nil {
 		return natsserver.Permissions{}, err
 	}
-	may := subscriptions(session.Caller)
-	if len(may) == 0 {
-		return natsserver.Permissions{}, errors.New("token " + session.Actor.ID + " holds no permission to subscribe")
+	// Who may do nothing is given no account either: their number is that of tenants
+	// whose tokens came here for something.
+	may := auth.NATSGrant(session.Caller, true)
+	if may.None() {
+		return natsserver.Permissions{}, errors.New("token " + session.Actor.ID + " holds no permission to subscribe or to validate")
 	}
 	if err := door.Finish(ctx, session); err != nil {
 		return natsserver.Permissions{}, err
 	}
 	s.subscribers.add(session.Actor.TokenID)
-	return natsserver.Permissions{Name: session.Actor.ID, Subscribe: may}, nil
-}
-
-// subscriptions are the subjects that a caller may hear.
-func subscriptions(c commands.Caller) []string {
-	switch {
-	case c.Holds(commands.Root):
-		return []string{events.SubjectPrefix + ">"}
-	case c.Holds(commands.AuditReadScope):
-		return []string{events.SubjectPrefix + c.Tenant + ".>"}
-	case c.Holds(commands.RevocationsRead):
-		return []string{events.SubjectPrefix + c.Tenant + ".revoked"}
-	}
-	return nil
+	account := natsserver.Account(auth.NATSAccount(session.Caller))
+	return natsserver.Permissions{Name: session.Actor.ID, Account: &account, Subscribe: may.Subscribe, Publish: may.Publish}, nil
 }

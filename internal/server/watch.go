@@ -35,7 +35,24 @@ func (s *Server) watch() {
 			}
 		}
 	})
+	wg.Go(func() { s.sweepOnChange(ctx) })
 	s.onStop(func() { stop(); wg.Wait(); s.keepEvidence() })
+}
+
+// sweepOnChange looks after the subscribers as soon as events have been applied, which a
+// revocation may be among. It takes no more than a tenth of a processor for it, and what
+// it looks after between has waited for a few hundredths of a second.
+func (s *Server) sweepOnChange(ctx context.Context) {
+	for seq := s.runner.Applied(); s.runner.WaitFor(ctx, seq+1) == nil; {
+		seq = s.runner.Applied()
+		began := time.Now()
+		s.subscribers.sweep(s)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(max(20*time.Millisecond, 10*time.Since(began))):
+		}
+	}
 }
 
 // keepEvidence notes outside of the read model, which may be deleted, how far the

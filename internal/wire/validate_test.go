@@ -1,4 +1,4 @@
-package httpapi
+package wire
 
 import (
 	"testing"
@@ -30,14 +30,17 @@ func TestTheAnswerIsWrittenAsItsTypeSays(t *testing.T) {
 		if v.Active() {
 			said.Token = &api.ValidToken{
 				ID: v.Token.ID.String(), Tenant: v.Token.Tenant, Name: v.Token.Name, Site: v.Token.Site,
-				Scopes: append([]string{}, v.Token.Scopes...), ExpiresAt: timeOrNone(v.Token.ExpiresAt),
+				Scopes: append([]string{}, v.Token.Scopes...),
+			}
+			if !v.Token.ExpiresAt.IsZero() {
+				said.Token.ExpiresAt = &v.Token.ExpiresAt
 			}
 		}
-		want, err := marshal(said)
+		want, err := Marshal(said)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := appendAnswer(nil, v)
+		got, err := AppendAnswer(nil, v)
 		if err != nil || string(got) != string(want) {
 			t.Errorf("wrote %s (%v)\nwant  %s", got, err, want)
 		}
@@ -48,7 +51,7 @@ func BenchmarkAnswer(b *testing.B) {
 	v := goodVerdict()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := appendAnswer(make([]byte, 0, 512), v); err != nil {
+		if _, err := AppendAnswer(make([]byte, 0, 512), v); err != nil {
 			b.Fatal(err)
 		}
 	}
