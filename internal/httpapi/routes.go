@@ -95,7 +95,7 @@ func (a *API) routes() []route {
 		{method: get, path: "/v1/audit/events", needs: commands.AuditReadScope, status: 200, out: api.AuditEvents{}, handle: auditEvents,
 			query:   []string{"actor", "token", "site", "ip", "kind", "since", "until", "tenant", "proof", "cursor", "limit"},
 			summary: "Events, in the order of the stream, read from the audit log. Asking is itself recorded. A page may be short and still have a next_cursor."},
-		{method: post, path: "/v1/audit/trace", needs: commands.AuditReadScope, status: 200, in: api.TraceRequest{}, out: api.Trace{}, handle: trace,
+		{method: post, path: "/v1/audit/trace", needs: commands.AuditReadScope, status: 200, in: api.TraceRequest{}, out: api.Trace{}, more: []int{http.StatusNotFound, http.StatusConflict}, handle: trace,
 			summary: "The whole story of one token, by its id, its name or, if it leaked, itself. Asking is recorded."},
 		{method: get, path: "/v1/audit/as-of", needs: commands.AuditReadScope, status: 200, out: api.AsOf{}, handle: asOf,
 			query:   []string{"time", "seq", "site", "owner", "scope", "status", "tenant", "count", "proof", "cursor", "limit"},

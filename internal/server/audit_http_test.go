@@ -389,8 +389,8 @@ func TestAuditBadRequests(t *testing.T) {
 	}{
 		{"GET", "/v1/audit/events?kind=Revoked!", "", 400, "filter_invalid"},
 		{"GET", "/v1/audit/events?token=nope", "", 400, "filter_invalid"},
-		{"GET", "/v1/audit/events?token=" + secret, "", 400, "filter_invalid"},
-		{"GET", "/v1/audit/events?actor=" + secret, "", 400, "filter_invalid"},
+		{"GET", "/v1/audit/events?token=" + secret, "", 400, "token_in_url"},
+		{"GET", "/v1/audit/events?actor=" + secret, "", 400, "token_in_url"},
 		{"GET", "/v1/audit/events?ip=localhost", "", 400, "filter_invalid"},
 		{"GET", "/v1/audit/events?ip=fe80::1%25eth0", "", 400, "filter_invalid"},
 		{"GET", "/v1/audit/events?since=yesterday", "", 400, "time_invalid"},

@@ -40,6 +40,7 @@ func (n *node) ask(method, path, token, body string, headers ...string) (int, ht
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	checkDocumented(n.t, method, path, res.StatusCode)
 	return res.StatusCode, res.Header, answer
 }
 

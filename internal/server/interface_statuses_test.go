@@ -98,6 +98,9 @@ func (w *statusWorld) provoke(t *testing.T, o operation, want int) (int, http.He
 		a = o.request(t, none)
 		return n.send(o, a.with(strings.Replace(a.path, "/tile/0/", "/tile/9/", 1), a.body), n.token)
 	case http.StatusConflict:
+		if o.id == "post-v1-audit-trace" { // which writes nothing, and so takes no key
+			return n.send(o, a.with(a.path, `{"token":"`+n.newVictim("default").token.Name+`"}`), n.token)
+		}
 		key := fresh()[3:29]
 		if status, _, body := n.ask("POST", "/v1/tokens", n.token, `{"name":"first","ttl":"1d"}`, "Idempotency-Key", key); status != 201 {
 			t.Fatalf("%d %s", status, body)
