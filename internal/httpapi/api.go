@@ -39,7 +39,8 @@ type Config struct {
 // API serves the interface.
 type API struct {
 	Config
-	mux *http.ServeMux
+	mux     *http.ServeMux
+	imports importLimit
 }
 
 // New gives the handler of the whole interface.

@@ -20,7 +20,7 @@ import (
 // Bounds on request bodies, in bytes.
 const (
 	maxBody   = 128 << 10
-	maxImport = 16 << 20
+	maxImport = 2 << 30
 )
 
 // body reads the request's body whole.
