@@ -42,7 +42,7 @@ type call struct {
 	// long is a call that has no time limit but its context's.
 	long  bool
 	write bool
-	opts   []WriteOption
+	opts  []WriteOption
 	// secret is a token in the body, beside the client's own; secrets are several.
 	secret  string
 	secrets []string

@@ -39,7 +39,7 @@ const (
 	// importsInFlight bounds the batches of imports that are on their way to the
 	// stream at once, of all callers together: enough that a batch is decided while
 	// another is being synced, and few enough that other commands get their turn.
-	importsInFlight = 3
+	importsInFlight = 4
 )
 
 // Importing is an import under way: keys that are recorded by their hashes, batch by
