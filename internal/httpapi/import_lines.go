@@ -108,7 +108,8 @@ func (b *importBody) next() chunk {
 				b.renewed = time.Time{}
 			}
 		}
-		switch end := bytes.LastIndexByte(buf, '\n'); {
+		end := bytes.LastIndexByte(buf[at:], '\n')
+		switch {
 		case err != nil && !errors.Is(err, io.EOF):
 			return chunk{err: unread(err)} // half a line is no line
 		case err != nil:
@@ -117,8 +118,8 @@ func (b *importBody) next() chunk {
 			return chunk{lines: buf, err: io.EOF}
 		case end >= 0:
 			b.renewed = time.Time{}
-			b.rest = append(b.rest, buf[end+1:]...)
-			return chunk{lines: buf[:end+1]}
+			b.rest = append(b.rest, buf[at+end+1:]...)
+			return chunk{lines: buf[:at+end+1]}
 		case len(buf) > maxImportLine:
 			b.long, b.renewed = true, time.Time{}
 			return chunk{lines: buf[:0], long: true}

@@ -18,16 +18,11 @@ func validate(c *call) error {
 	if err := c.into(&in); err != nil {
 		return err
 	}
-	cmd := commands.Validate{
-		Token: secret.Of(in.Token), Scopes: in.Scopes, Site: in.Site, UserAgent: in.UserAgent, Resource: in.Resource,
-	}
-	if in.ClientIP != "" {
-		var err error
-		// A zone is the name of an interface of the asker's own: of no use here,
-		// and it can be any text.
-		if cmd.ClientIP, err = netip.ParseAddr(in.ClientIP); err != nil || cmd.ClientIP.Zone() != "" {
-			return &commands.Error{Kind: commands.Invalid, Code: "client_ip_invalid", Detail: "client_ip is not an IP address", Hint: `write "192.0.2.7" or "2001:db8::7", without a port or a zone`}
-		}
+	cmd, err := validationOf(api.ValidateItem{
+		Token: in.Token, Scopes: in.Scopes, Site: in.Site, ClientIP: in.ClientIP, UserAgent: in.UserAgent, Resource: in.Resource,
+	})
+	if err != nil {
+		return err
 	}
 	v, err := c.api.Ledger.Validate(c.r.Context(), c.session, cmd, in.MinSeq)
 	if err != nil {
@@ -40,9 +35,33 @@ func validate(c *call) error {
 	return c.write("application/json", http.StatusOK, body)
 }
 
+// validationOf reads what is to be validated.
+func validationOf(in api.ValidateItem) (commands.Validate, error) {
+	cmd := commands.Validate{
+		Token: secret.Of(in.Token), Scopes: in.Scopes, Site: in.Site, UserAgent: in.UserAgent, Resource: in.Resource,
+	}
+	if in.ClientIP != "" {
+		var err error
+		// A zone is the name of an interface of the asker's own: of no use here,
+		// and it can be any text.
+		if cmd.ClientIP, err = netip.ParseAddr(in.ClientIP); err != nil || cmd.ClientIP.Zone() != "" {
+			return cmd, &commands.Error{Kind: commands.Invalid, Code: "client_ip_invalid", Detail: "client_ip is not an IP address", Hint: `write "192.0.2.7" or "2001:db8::7", without a port or a zone`}
+		}
+	}
+	return cmd, nil
+}
+
 // appendAnswer writes the [api.ValidateAnswer] of v, as marshal would. This is the
 // answer given most often by far; by reflection it takes 3.4 µs, so 0.7 µs.
 func appendAnswer(b []byte, v commands.Verdict) (_ []byte, err error) {
+	b, err = appendVerdict(b, v)
+	b = append(b, `,"as_of_seq":`...)
+	b = strconv.AppendUint(b, v.AsOf, 10)
+	return append(b, "}\n"...), err
+}
+
+// appendVerdict writes the [api.ValidateVerdict] of v, but for its last brace.
+func appendVerdict(b []byte, v commands.Verdict) (_ []byte, err error) {
 	quote := func(field, s string) {
 		b = append(b, field...)
 		if err == nil {
@@ -74,7 +93,5 @@ func appendAnswer(b []byte, v commands.Verdict) (_ []byte, err error) {
 	} else {
 		quote(`{"active":false,"reason":`, string(v.Reason))
 	}
-	b = append(b, `,"as_of_seq":`...)
-	b = strconv.AppendUint(b, v.AsOf, 10)
-	return append(b, "}\n"...), err
+	return b, err
 }
