@@ -37,10 +37,15 @@ type call struct {
 	// stream, when not nil, is sent as NDJSON instead of body, and the call has
 	// no time limit but its context's.
 	stream io.Reader
-	write  bool
-	opts   []WriteOption
-	// secret is a token in the body, beside the client's own.
-	secret string
+	// duplex asks that the answer begin while the request is still being sent.
+	duplex bool
+	// long is a call that has no time limit but its context's.
+	long  bool
+	write bool
+	opts  []WriteOption
+	// secret is a token in the body, beside the client's own; secrets are several.
+	secret  string
+	secrets []string
 	// refused, when not nil, reads the problem from an answer that is no success
 	// and no problem document. It gives nil for what it does not know.
 	refused func(*http.Response) *api.Problem
@@ -77,7 +82,7 @@ func WithIdempotencyKey(key string) WriteOption {
 // closes its body. done must be called when the body has been read.
 func (c *Client) do(ctx context.Context, cl call) (answer *http.Response, done func(), err error) {
 	done = func() {}
-	if cl.stream == nil && c.timeout > 0 {
+	if cl.stream == nil && !cl.long && c.timeout > 0 {
 		if _, has := ctx.Deadline(); !has {
 			ctx, done = context.WithTimeout(ctx, c.timeout)
 		}
@@ -128,6 +133,9 @@ func (c *Client) request(ctx context.Context, cl call) (*http.Request, error) {
 	}
 	req.Header.Set("Accept", "application/json, application/x-ndjson, text/plain, application/problem+json")
 	req.Header.Set("User-Agent", c.userAgent)
+	if cl.duplex {
+		req.Header.Set("Connection", api.ConnectionDuplex)
+	}
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
 	}
@@ -192,7 +200,7 @@ func (c *Client) refusal(res *http.Response, cl call) error {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	e.Problem.Status = res.StatusCode
-	for _, s := range []string{c.token.Reveal(), cl.secret} {
+	for _, s := range append([]string{c.token.Reveal(), cl.secret}, cl.secrets...) {
 		if s == "" {
 			continue
 		}

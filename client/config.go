@@ -37,7 +37,8 @@ type Config struct {
 	UserAgent string
 	// Timeout bounds a call whose context has no deadline; 0 is
 	// [DefaultTimeout], and below 0 there is no bound. An import, which takes as
-	// long as its input, is bounded by its context alone.
+	// long as its input, and a bulk revocation, which takes as long as there are
+	// tokens, are bounded by their context alone.
 	Timeout time.Duration
 	// AllowPlaintext lets a token travel over plain HTTP to another machine,
 	// where whoever is on the way can read it.
@@ -113,6 +114,17 @@ func newTransport() http.RoundTripper {
 		return t
 	}
 	return &http.Transport{Proxy: http.ProxyFromEnvironment}
+}
+
+// newHTTP1Transport is newTransport without HTTP/2.
+func newHTTP1Transport() http.RoundTripper {
+	t, ok := newTransport().(*http.Transport)
+	if ok {
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetHTTP1(true)
+		t.ForceAttemptHTTP2 = false
+	}
+	return t
 }
 
 // Close ends the idle connections that the client keeps. It leaves a

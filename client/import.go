@@ -22,15 +22,33 @@ type Imported struct {
 	Failed   int // lines that were refused
 }
 
+// Results is how many lines were answered.
+func (n Imported) Results() int { return n.Imported + n.Exists + n.Failed }
+
+// ImportStoppedError says that an import ended before its last line.
+type ImportStoppedError struct {
+	// Line is the first line that has no result, from 1.
+	Line int
+	// Code and Detail are as in [api.ImportResult].
+	Code, Detail string
+}
+
+func (e *ImportStoppedError) Error() string {
+	return fmt.Sprintf("the import stopped before line %d: %s; what was imported stands, and sending the same lines again is safe", e.Line, e.Detail)
+}
+
 // Import takes over existing keys by their SHA-256: lines is NDJSON, one
 // [api.ImportLine] a line, sent as it is read. each, if not nil, is called with
 // the result of each line, in order; an error of its own ends the import, and
-// Import returns it.
+// Import returns it. Where nothing is between the client and the node, results come
+// while lines are still being sent; through a proxy, and with a Config.HTTPClient, they
+// come at the end.
 //
 // A line with status imported is on the stream and applied on the node that
 // answered. A failed line stops no other, and is no error of Import: see
 // [Imported.Failed]. After an error the counts hold what was answered so far, and
-// the same lines may be sent again: those that were taken then read exists.
+// the same lines may be sent again: those that were taken then read exists. The
+// error is an [*ImportStoppedError] where the node took no further lines.
 //
 // The call is bounded by ctx alone, not by Config.Timeout. Import does not close
 // lines. When it returns before it has read them all, a read that is under way may
@@ -39,13 +57,22 @@ func (c *Client) Import(ctx context.Context, lines io.Reader, each func(api.Impo
 	var w Written[Imported]
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	res, done, err := c.do(ctx, call{
+	cl := call{
 		method: http.MethodPost,
 		path:   "v1/tokens/import",
 		stream: io.NopCloser(lines),
 		write:  true,
 		opts:   opts,
-	})
+	}
+	caller := c
+	if c.ownHTTP {
+		direct := *c
+		// The option that the node looks for does not exist in HTTP/2.
+		direct.http = &http.Client{Transport: newHTTP1Transport(), CheckRedirect: c.http.CheckRedirect}
+		defer direct.http.CloseIdleConnections()
+		cl.duplex, caller = true, &direct
+	}
+	res, done, err := caller.do(ctx, cl)
 	if err != nil {
 		return w, err
 	}
@@ -54,7 +81,7 @@ func (c *Client) Import(ctx context.Context, lines io.Reader, each func(api.Impo
 	// fault leaves AnswerError.Seq at 0: it is not known which lines were taken.
 	fault := func(err error) error {
 		return &AnswerError{URL: c.URL(), Status: res.StatusCode,
-			Err: fmt.Errorf("%w; it had %d results, and sending the same lines again is safe", err, w.Value.Imported+w.Value.Exists+w.Value.Failed)}
+			Err: fmt.Errorf("%w; it had %d results, and sending the same lines again is safe", err, w.Value.Results())}
 	}
 	if !isMedia(res.Header, "application/x-ndjson") {
 		return w, fault(errNotLedger)
@@ -77,6 +104,8 @@ func (c *Client) Import(ctx context.Context, lines io.Reader, each func(api.Impo
 			w.Value.Exists++
 		case "failed":
 			w.Value.Failed++
+		case "stopped":
+			return w, &ImportStoppedError{Line: r.Line, Code: r.Code, Detail: r.Error}
 		default:
 			return w, fault(fmt.Errorf("line %d has the status %q, which this client does not know", r.Line, r.Status))
 		}
@@ -89,8 +118,8 @@ func (c *Client) Import(ctx context.Context, lines io.Reader, each func(api.Impo
 	if err := scan.Err(); err != nil {
 		return w, fault(fmt.Errorf("it broke off: %w", err))
 	}
-	// A node that answers while it reads knows the sequence at the end alone.
+	// A node that answers while it reads knows these at the end alone.
 	w.Seq = max(ledgerSeq(res.Header), ledgerSeq(res.Trailer))
-	w.Replayed = replayed(res.Header)
+	w.Replayed = replayed(res.Header) || replayed(res.Trailer)
 	return w, nil
 }

@@ -53,9 +53,9 @@ func (c *Client) Resume(ctx context.Context, id string, req api.SuspendRequest, 
 // BulkRevoke revokes every token that req.Filter matches, or with req.DryRun says
 // which it would. On return all events are on the stream and applied on the node
 // that answered. After an error some may have been revoked; calling again revokes
-// the rest.
+// the rest. The call is bounded by ctx alone, not by Config.Timeout.
 func (c *Client) BulkRevoke(ctx context.Context, req api.BulkRevokeRequest, opts ...WriteOption) (Written[api.BulkRevoked], error) {
-	cl := call{method: http.MethodPost, path: "v1/tokens/revoke", body: req}
+	cl := call{method: http.MethodPost, path: "v1/tokens/revoke", body: req, long: true}
 	if !req.DryRun {
 		return write[api.BulkRevoked](ctx, c, cl, opts)
 	}

@@ -35,8 +35,15 @@ type State interface {
 	TokenAt(ctx context.Context, id ulid.ULID, seq uint64) (tokens.Token, error)
 	ByHash(hash events.Digest) (ulid.ULID, bool, error)
 	List(q tokens.Query) (tokens.Page, error)
-	// Answered gives the events that a request with this key led to.
-	Answered(tenant, key string) ([]tokens.Answered, error)
+	// Answered gives the first events that a request with this key led to, limit at
+	// the most.
+	Answered(tenant, key string, limit int) ([]tokens.Answered, error)
+	// AnsweredAt gives the one at seq, and false if the event there is none.
+	AnsweredAt(tenant, key string, seq uint64) (tokens.Answered, bool, error)
+	// AnsweredTotal counts those events, and gives the last one's sequence.
+	AnsweredTotal(tenant, key string) (n int, last uint64, err error)
+	// EventTime is when the event at seq happened, by the node that wrote it.
+	EventTime(ctx context.Context, seq uint64) (time.Time, error)
 	OtherRoot(except ulid.ULID, now time.Time) (bool, error)
 	// WaitFor returns once the event at seq can be read.
 	WaitFor(ctx context.Context, seq uint64) error
@@ -69,8 +76,10 @@ type Handler struct {
 	rotating keyedLocks[ulid.ULID]
 	updating keyedLocks[ulid.ULID]
 	keys     keyedLocks[string]
-	// importing is held for the length of an import.
-	importing sync.Mutex
+	// coming are the keys that imports are about to record, importSlots bounds the
+	// batches in which they are.
+	coming      comingKeys
+	importSlots chan struct{}
 	// roots is held while a token that holds ledger:root is ended or suspended.
 	roots sync.Mutex
 }
@@ -80,6 +89,7 @@ func NewHandler(cfg Config) *Handler {
 	return &Handler{
 		log: cfg.Log, state: cfg.State, policy: cfg.Policy, source: cfg.Source,
 		prefix: cmp.Or(cfg.TokenPrefix, secret.DefaultPrefix), now: Clock(cfg.Now),
+		importSlots: make(chan struct{}, importsInFlight),
 	}
 }
 

@@ -14,6 +14,10 @@ import (
 // MaxIdempotencyKey bounds an Idempotency-Key, in bytes.
 const MaxIdempotencyKey = 255
 
+// maxAnswered bounds how many events of an earlier request are looked at to answer its
+// repeat. Only a bulk revocation can have more; it counts them apart.
+const maxAnswered = maxBatch
+
 // once carries a command out, or answers the repeat of one.
 //
 // A request with an Idempotency-Key leaves the key's hash in its events, so the
@@ -34,7 +38,7 @@ func once[R any](ctx context.Context, h *Handler, c Caller, op, tenant string, i
 		return none, err
 	}
 	defer h.keys.lock(idem.Key)()
-	first, err := h.state.Answered(tenant, idem.Key)
+	first, err := h.state.Answered(tenant, idem.Key, maxAnswered)
 	if err != nil {
 		return none, Unreadable(err)
 	}

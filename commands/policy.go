@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Policy is what the operator demands of new tokens.
+// Policy is what the operator demands of new tokens, and of those that nobody uses.
 type Policy struct {
 	// MaxLife bounds the time from now to a token's expiry. Zero is no bound;
 	// otherwise every new token has to expire.
@@ -20,6 +20,8 @@ type Policy struct {
 	// have at most, in characters. Zero bounds take the defaults: 1 to 200 for
 	// names, 0 to 200 for sites.
 	NameLength, SiteLength Length
+	// RevokeUnused ends active tokens that nobody has used for that long. Zero ends none.
+	RevokeUnused time.Duration
 }
 
 // Length is a range of lengths in characters, both ends included.
@@ -46,6 +48,9 @@ func (p Policy) Check() error {
 		if l.Min > l.Max || l.Max > maxLabel {
 			return fmt.Errorf("policy: a %s cannot have at least %d and at most %d characters; the most there is is %d", what, l.Min, l.Max, maxLabel)
 		}
+	}
+	if p.RevokeUnused != 0 && p.RevokeUnused < minRevokeUnused {
+		return fmt.Errorf("policy: tokens that were not used for %s cannot be revoked; the least is %s", p.RevokeUnused, showDuration(minRevokeUnused))
 	}
 	if p.MaxLife < 0 {
 		return fmt.Errorf("policy: a longest life of %s is negative", p.MaxLife)

@@ -128,6 +128,8 @@ type Filter struct {
 	Status      string     `json:"status,omitempty"`
 	Scope       string     `json:"scope,omitempty"`
 	UnusedSince *time.Time `json:"unused_since,omitempty"`
+	// ExpiresBefore chooses the tokens that end by themselves before it.
+	ExpiresBefore *time.Time `json:"expires_before,omitempty"`
 }
 
 // BulkRevokeRequest is the body of POST /v1/tokens/revoke.
@@ -141,9 +143,11 @@ type BulkRevokeRequest struct {
 
 // BulkRevoked answers POST /v1/tokens/revoke.
 type BulkRevoked struct {
-	Matched int     `json:"matched"`
-	Revoked int     `json:"revoked"`
-	Tokens  []Token `json:"tokens"`
+	Matched int `json:"matched"`
+	Revoked int `json:"revoked"`
+	// Tokens are the first 1,000 of those that matched; TokensOmitted counts the rest.
+	Tokens        []Token `json:"tokens"`
+	TokensOmitted int     `json:"tokens_omitted,omitempty"`
 }
 
 // ImportLine is one line of the NDJSON of POST /v1/tokens/import.
@@ -166,10 +170,12 @@ type ImportLine struct {
 type ImportResult struct {
 	// Line counts from 1.
 	Line int `json:"line"`
-	// Status is imported, exists (the hash is known; ID is its token) or failed.
-	Status string `json:"status" enum:"imported,exists,failed"`
+	// Status is imported, exists (the hash is known; ID is its token) or failed; or
+	// stopped, in the last line of an answer alone: from this line on, nothing was
+	// looked at.
+	Status string `json:"status" enum:"imported,exists,failed,stopped"`
 	ID     string `json:"id,omitempty"`
-	// Code and Error say why a line failed.
+	// Code and Error say why a line failed, or the import stopped.
 	Code  string `json:"code,omitempty"`
 	Error string `json:"error,omitempty"`
 }

@@ -15,7 +15,7 @@ import (
 type connection struct {
 	URL            string        `name:"url" group:"connection" env:"TOKENLEDGER_URL" default:"http://127.0.0.1:7480" help:"Node to call."`
 	TokenFile      string        `group:"connection" env:"TOKENLEDGER_TOKEN_FILE" placeholder:"FILE" help:"File that holds your token; without it TOKENLEDGER_TOKEN is used."`
-	Timeout        time.Duration `group:"connection" default:"30s" help:"How long to wait for an answer; an import waits as long as it takes."`
+	Timeout        time.Duration `group:"connection" default:"30s" help:"How long to wait for an answer; an import, and a revocation by a filter, wait as long as they take."`
 	AllowPlaintext bool          `group:"connection" help:"Send the token over plain http to another machine."`
 }
 

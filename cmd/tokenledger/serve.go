@@ -41,6 +41,8 @@ type serveCmd struct {
 	PolicySiteMin int      `env:"TOKENLEDGER_POLICY_SITE_MIN" default:"0" placeholder:"N" help:"Fewest characters of a site; 1 makes sites required."`
 	PolicySiteMax int      `env:"TOKENLEDGER_POLICY_SITE_MAX" default:"200" placeholder:"N" help:"Most characters of a site."`
 
+	PolicyRevokeUnused life `env:"TOKENLEDGER_POLICY_REVOKE_UNUSED" placeholder:"90d" help:"Revoke active tokens that nobody has used for that long, a day at least; never those of ledger:root."`
+
 	LogLevel  string `env:"TOKENLEDGER_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat string `env:"TOKENLEDGER_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json, on standard error."`
 
@@ -82,8 +84,9 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) error {
 		TLSCert:      c.TLSCert, TLSKey: c.TLSKey, AllowPlaintext: c.AllowPlaintext,
 		Policy: commands.Policy{
 			MaxLife: time.Duration(c.PolicyMaxLife), AllowedScopes: c.PolicyScopes,
-			NameLength: commands.Length{Min: c.PolicyNameMin, Max: c.PolicyNameMax},
-			SiteLength: commands.Length{Min: c.PolicySiteMin, Max: c.PolicySiteMax},
+			NameLength:   commands.Length{Min: c.PolicyNameMin, Max: c.PolicyNameMax},
+			SiteLength:   commands.Length{Min: c.PolicySiteMin, Max: c.PolicySiteMax},
+			RevokeUnused: time.Duration(c.PolicyRevokeUnused),
 		},
 		Stdout: m.Stdout, Logger: logger, Version: readBuild().Version,
 	})

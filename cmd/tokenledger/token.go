@@ -20,6 +20,7 @@ type tokenCmd struct {
 	Suspend  tokenSuspendCmd  `cmd:"" help:"Make a token not good until it is resumed."`
 	Resume   tokenResumeCmd   `cmd:"" help:"End a token's suspension."`
 	Update   tokenUpdateCmd   `cmd:"" help:"Change a token's labels."`
+	Unused   tokenUnusedCmd   `cmd:"" help:"List active tokens that nobody uses."`
 	Import   tokenImportCmd   `cmd:"" help:"Take over existing keys by their SHA-256."`
 }
 
@@ -37,13 +38,14 @@ type tokenID struct {
 
 // filter is the flags that choose tokens.
 type filter struct {
-	Tenant      string `help:"Tenant; your own if not given."`
-	Site        some   `help:"The site or system they are for."`
-	Owner       some   `help:"Who answers for them."`
-	Name        some   `help:"Any part of the name, in either case."`
-	Status      status `placeholder:"STATUS" help:"pending, active, suspended, revoked or expired."`
-	Scope       some   `help:"A scope they hold."`
-	UnusedSince *past  `placeholder:"TIME|90d" help:"Neither used nor generated since then, or for that long."`
+	Tenant        string   `help:"Tenant; your own if not given."`
+	Site          some     `help:"The site or system they are for."`
+	Owner         some     `help:"Who answers for them."`
+	Name          some     `help:"Any part of the name, in either case."`
+	Status        status   `placeholder:"STATUS" help:"pending, active, suspended, revoked or expired."`
+	Scope         some     `help:"A scope they hold."`
+	UnusedSince   *past    `placeholder:"TIME|90d" help:"Neither used nor generated since then, or for that long."`
+	ExpiresBefore *instant `placeholder:"TIME" help:"They expire, or expired, before then."`
 }
 
 // some is a text that has to be one where it is given: with an empty one, as an unset
@@ -86,12 +88,15 @@ func oneOf(s *string, text []byte, allowed ...string) error {
 func (f *filter) list(now time.Time) api.ListRequest {
 	return api.ListRequest{
 		Tenant: f.Tenant, Site: string(f.Site), Owner: string(f.Owner), Name: string(f.Name), Status: string(f.Status), Scope: string(f.Scope),
-		UnusedSince: f.UnusedSince.before(now),
+		UnusedSince: f.UnusedSince.before(now), ExpiresBefore: f.ExpiresBefore.orZero(),
 	}
 }
 
 func (f *filter) bulk(now time.Time) api.Filter {
-	b := api.Filter{Site: string(f.Site), Owner: string(f.Owner), Name: string(f.Name), Status: string(f.Status), Scope: string(f.Scope)}
+	b := api.Filter{
+		Site: string(f.Site), Owner: string(f.Owner), Name: string(f.Name), Status: string(f.Status), Scope: string(f.Scope),
+		ExpiresBefore: f.ExpiresBefore.pointer(),
+	}
 	if since := f.UnusedSince.before(now); !since.IsZero() {
 		b.UnusedSince = &since
 	}

@@ -28,7 +28,7 @@ type tokenRevokeCmd struct {
 
 // Help implements kong.HelpProvider.
 func (tokenRevokeCmd) Help() string {
-	return `When it is done, the node rejects the tokens. Revoking again changes nothing and is no error. With a filter it asks first, on a terminal; elsewhere --yes is needed.
+	return `When it is done, the node rejects the tokens. Revoking again changes nothing and is no error. With a filter it asks first, on a terminal; elsewhere --yes is needed. A filter may match any number of tokens; it waits as long as it takes.
 
 Example:
 
@@ -43,7 +43,7 @@ func (c *tokenRevokeCmd) Run(ctx context.Context, m *Main) error {
 	case len(c.ID) > 0 && (byFilter || c.DryRun):
 		return usage("give ids, or a filter with --dry-run or --yes, not both")
 	case len(c.ID) == 0 && c.Filter.bulk(time.Now()) == api.Filter{}:
-		return usage("nothing to revoke: give ids, or at least one of --site, --owner, --name, --status, --scope, --unused-since")
+		return usage("nothing to revoke: give ids, or at least one of --site, --owner, --name, --status, --scope, --unused-since, --expires-before")
 	case byFilter && c.EffectiveAt != nil:
 		return usage("--effective-at goes with ids; a filter revokes at once")
 	case len(c.ID) > 1 && c.IdempotencyKey != "":
@@ -154,6 +154,9 @@ func (c *tokenRevokeCmd) showBulk(m *Main, b api.BulkRevoked, summary string) er
 	}
 	if len(b.Tokens) > 0 {
 		summary += "\n" + tokenTable(b.Tokens)
+	}
+	if b.TokensOmitted > 0 {
+		summary += fmt.Sprintf("and %d more\n", b.TokensOmitted)
 	}
 	return m.print(summary)
 }

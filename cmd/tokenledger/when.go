@@ -28,6 +28,14 @@ func (i *instant) pointer() *time.Time {
 	return &i.Time
 }
 
+// orZero gives the time, zero where none was given.
+func (i *instant) orZero() time.Time {
+	if i == nil {
+		return time.Time{}
+	}
+	return i.Time
+}
+
 // past is a point in time as a flag's value, or how long ago it was: "90d". How
 // long ago is counted from when the verb runs.
 type past struct {

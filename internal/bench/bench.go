@@ -84,6 +84,7 @@ func suites() []suite {
 		{"audit-proof", "proofs/s", runAuditProof},
 		{"trace", "questions/s", runTrace},
 		{"as-of", "questions/s", runAsOf},
+		{"import", "tokens/s", runImport},
 		{memorySuite, "MB", runMemory},
 	}
 }

@@ -47,6 +47,7 @@ func TestEverySuiteGivesItsFigureBesideItsFloor(t *testing.T) {
 		"generate-1":    {"callers", "bytes_per_event", "slice_seconds"},
 		"revoke":        {"callers", "floor_at_64_callers", "bytes_per_event", "slice_seconds"},
 		"validate-http": {"connections", "tokens", "presented", "restart_to_ready_seconds", "drain_seconds", "answered", "recorded", "value_zipf_1.1", "slice_seconds"},
+		"import":        {"events_per_batch", "floor_batches_under_way", "bytes_per_event", "slice_seconds"},
 		"replay":        {"events", "mix", "bytes_per_event", "close_seconds"},
 	}
 	var names []string

@@ -131,26 +131,17 @@ func newRevoking(n *node) command { return &revoking{n: n} }
 func (r *revoking) prepare(ctx context.Context, n int) error {
 	r.ready = r.ready[min(int(r.next.Swap(0)), len(r.ready)):]
 	for len(r.ready) < n {
-		s, err := r.n.signIn(ctx, "POST /v1/tokens/import")
-		if err != nil {
-			return err
-		}
-		lines := make([]commands.Import, min(n-len(r.ready), commands.MaxImport))
+		lines := make([]commands.Import, min(n-len(r.ready), commands.MaxImportBatch))
 		for i := range lines {
 			r.count++
 			lines[i] = commands.Import{Labels: labels(r.count)}
 			_, _ = rand.Read(lines[i].SHA256[:]) // never fails: it ends the process first
 		}
-		all, err := r.n.Ledger().Import(ctx, s, lines)
+		ids, err := r.n.importBatch(ctx, lines)
 		if err != nil {
 			return fmt.Errorf("prepare tokens: %w", err)
 		}
-		for _, one := range all.Lines {
-			if one.Err != nil {
-				return fmt.Errorf("prepare tokens: %w", one.Err)
-			}
-			r.ready = append(r.ready, one.ID)
-		}
+		r.ready = append(r.ready, ids...)
 	}
 	return nil
 }

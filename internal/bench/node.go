@@ -11,6 +11,7 @@ import (
 
 	"github.com/oklog/ulid/v2"
 
+	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/commands/secret"
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/auth"
@@ -51,6 +52,29 @@ func (n *node) signIn(ctx context.Context, resource string) (auth.Session, error
 	return n.Ledger().SignIn(ctx, n.root, events.Origin{
 		IP: "192.0.2.7", UserAgent: "tokenledger-bench", RequestID: ulid.Make().String(),
 	}, resource)
+}
+
+// importBatch imports keys, a batch at the most, and gives their tokens' ids.
+func (n *node) importBatch(ctx context.Context, lines []commands.Import) (ids []ulid.ULID, err error) {
+	s, err := n.signIn(ctx, "POST /v1/tokens/import")
+	if err != nil {
+		return nil, err
+	}
+	run, err := n.Ledger().StartImport(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	b, err := run.Submit(ctx, lines)
+	if err != nil {
+		return nil, err
+	}
+	for _, line := range b.Wait().Lines {
+		if line.Err != nil {
+			return nil, line.Err
+		}
+		ids = append(ids, line.ID)
+	}
+	return ids, nil
 }
 
 // published gives the bytes of the event at seq.

@@ -40,7 +40,7 @@ func (b *bench) startPublisher(ctx context.Context, dir string, payload []byte) 
 	if p.js, err = jetstream.New(p.conn); err != nil {
 		return nil, err
 	}
-	_, err = p.js.CreateStream(ctx, jetstream.StreamConfig{Name: "FLOOR", Subjects: []string{floorSubject}, Storage: jetstream.FileStorage})
+	_, err = p.js.CreateStream(ctx, jetstream.StreamConfig{Name: "FLOOR", Subjects: []string{floorSubject}, Storage: jetstream.FileStorage, AllowAtomicPublish: true})
 	if err != nil {
 		return nil, fmt.Errorf("create the floor's stream: %w", err)
 	}

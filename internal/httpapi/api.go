@@ -40,6 +40,7 @@ type API struct {
 	mux *http.ServeMux
 	// document is what describes the interface.
 	document []byte
+	imports  importLimit
 }
 
 // New gives the handler of the whole interface.

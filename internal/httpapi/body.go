@@ -14,7 +14,7 @@ import (
 // Bounds on request bodies, in bytes.
 const (
 	maxBody   = 128 << 10
-	maxImport = 16 << 20
+	maxImport = 2 << 30
 )
 
 // body reads the request's body whole.
@@ -49,7 +49,7 @@ func (c *call) into(v any) error {
 	if err != nil {
 		return err
 	}
-	return decode(raw, v)
+	return wire.Decode(raw, v)
 }
 
 // maybeInto is into for calls whose body may be left out.
@@ -58,8 +58,5 @@ func (c *call) maybeInto(v any) error {
 	if err != nil || len(bytes.TrimSpace(raw)) == 0 {
 		return err
 	}
-	return decode(raw, v)
+	return wire.Decode(raw, v)
 }
-
-// decode reads exactly one JSON value of v's shape, strictly.
-func decode(raw []byte, v any) error { return wire.Decode(raw, v) }

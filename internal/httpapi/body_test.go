@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenledger/tokenledger/internal/wire"
+
 	"github.com/oklog/ulid/v2"
 
 	"github.com/tokenledger/tokenledger/client/api"
@@ -32,7 +34,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		{`{"` + token + `":1}`, `"[token]" is not known`},
 		{`{"name":["` + token + `"]}`, `"name" has the wrong type`},
 	} {
-		err := decode([]byte(tc.body), new(api.GenerateRequest))
+		err := wire.Decode([]byte(tc.body), new(api.GenerateRequest))
 		e, ok := errors.AsType[*commands.Error](err)
 		if !ok || e.Code != "body_invalid" || !strings.Contains(e.Detail, tc.says) {
 			t.Errorf("%s: %v; want %q", tc.body, err, tc.says)
@@ -41,7 +43,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: the error repeats the token: %v", tc.body, err)
 		}
 	}
-	if err := decode([]byte(` {"min_seq":18446744073709551615,"token":"x"} `), new(api.ValidateRequest)); err != nil {
+	if err := wire.Decode([]byte(` {"min_seq":18446744073709551615,"token":"x"} `), new(api.ValidateRequest)); err != nil {
 		t.Error(err)
 	}
 }
@@ -51,7 +53,7 @@ func BenchmarkDecodeValidate(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		var in api.ValidateRequest
-		if err := decode(body, &in); err != nil {
+		if err := wire.Decode(body, &in); err != nil {
 			b.Fatal(err)
 		}
 	}

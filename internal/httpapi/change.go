@@ -2,6 +2,9 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
+
+	"github.com/tokenledger/tokenledger/internal/wire"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -88,7 +91,7 @@ func revokeMany(c *call) error {
 	var in api.BulkRevokeRequest
 	raw, err := c.body(maxBody)
 	if err == nil {
-		err = decode(raw, &in)
+		err = wire.Decode(raw, &in)
 	}
 	if err == nil {
 		err = checkFilter(raw)
@@ -97,7 +100,7 @@ func revokeMany(c *call) error {
 		return err
 	}
 	var g given
-	unusedSince := g.time("unused_since", in.Filter.UnusedSince)
+	unusedSince, expiresBefore := g.time("unused_since", in.Filter.UnusedSince), g.time("expires_before", in.Filter.ExpiresBefore)
 	if g.err != nil {
 		return g.err
 	}
@@ -105,14 +108,14 @@ func revokeMany(c *call) error {
 		Tenant: in.Tenant, DryRun: in.DryRun,
 		Filter: tokens.Query{
 			Site: in.Filter.Site, Owner: in.Filter.Owner, Name: in.Filter.Name, Status: tokens.Status(in.Filter.Status),
-			Scope: in.Filter.Scope, UnusedSince: unusedSince,
+			Scope: in.Filter.Scope, UnusedSince: unusedSince, ExpiresBefore: expiresBefore,
 		},
 		Why: commands.Why{Reason: in.Reason, Code: events.ReasonCode(in.ReasonCode)},
 	})
 	if err != nil {
 		return err
 	}
-	answer := api.BulkRevoked{Matched: len(out.Tokens), Revoked: out.Revoked, Tokens: []api.Token{}}
+	answer := api.BulkRevoked{Matched: out.Matched, Revoked: out.Revoked, Tokens: []api.Token{}, TokensOmitted: out.Matched - len(out.Tokens)}
 	for _, t := range out.Tokens {
 		withUsage, err := c.api.Ledger.Record(t)
 		if err != nil {
@@ -121,5 +124,7 @@ func revokeMany(c *call) error {
 		answer.Tokens = append(answer.Tokens, record(withUsage, c.api.Ledger.Now()))
 	}
 	c.seq(out.Seq, out.Replayed)
+	// Many take longer than an answer usually may.
+	_ = c.controller().SetWriteDeadline(time.Now().Add(stall))
 	return c.json(http.StatusOK, answer)
 }

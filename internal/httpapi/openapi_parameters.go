@@ -17,6 +17,7 @@ var parameters = map[string]huma.Param{
 	"scope":          {Description: "A scope that the token was given.", Schema: text("")},
 	"unused_since":   {Description: "Tokens that were neither used nor generated since.", Schema: moments()},
 	"expires_before": {Description: "Tokens that expire, or expired, before.", Schema: moments()},
+	"for":            {Description: "How long a token was not used: 90d or 12h; 90d if left out.", Schema: text("")},
 	"cursor":         {Description: "The next_cursor of the page before.", Schema: text("")},
 	"limit":          {Description: "The most rows of a page; 100 if left out.", Schema: number(1, 1000)},
 

@@ -54,12 +54,9 @@ func challenge(e *commands.Error) string {
 	return realm + `, error="invalid_token"`
 }
 
-// marshal writes one line of JSON. What is JSON already stays as it is.
-func marshal(v any) ([]byte, error) { return wire.Marshal(v) }
-
 // json answers with v.
 func (c *call) json(status int, v any) error {
-	body, err := marshal(v)
+	body, err := wire.Marshal(v)
 	if err != nil {
 		return err
 	}

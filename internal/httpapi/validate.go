@@ -12,7 +12,9 @@ func validate(c *call) error {
 	if err := c.into(&in); err != nil {
 		return err
 	}
-	cmd, err := wire.ValidateCommand(in)
+	cmd, err := wire.ValidateCommand(api.ValidateItem{
+		Token: in.Token, Scopes: in.Scopes, Site: in.Site, ClientIP: in.ClientIP, UserAgent: in.UserAgent, Resource: in.Resource,
+	})
 	if err != nil {
 		return err
 	}

@@ -19,26 +19,6 @@ func (l *Ledger) Generate(ctx context.Context, s auth.Session, cmd commands.Gene
 	return l.Handler.Generate(ctx, s.Caller, cmd)
 }
 
-// MayImport refuses a session whose import will be refused whatever its lines are,
-// so that nobody else has them read.
-func (l *Ledger) MayImport(ctx context.Context, s auth.Session) error {
-	_, err := l.authorize(ctx, s, commands.TokensWrite, "")
-	return err
-}
-
-// Import needs tokens:write, for the tenant of every line.
-func (l *Ledger) Import(ctx context.Context, s auth.Session, lines []commands.Import) (all commands.ImportedAll, err error) {
-	if _, err := l.enter(ctx, s, commands.TokensWrite, ""); err != nil {
-		return all, err
-	}
-	for i := range lines {
-		if lines[i].Tenant, err = auth.Authorize(s.Caller, commands.TokensWrite, lines[i].Tenant); err != nil {
-			return all, err
-		}
-	}
-	return l.Handler.Import(ctx, s.Caller, lines)
-}
-
 // Revoke needs tokens:revoke.
 func (l *Ledger) Revoke(ctx context.Context, s auth.Session, cmd commands.Revoke) (_ commands.Changed, err error) {
 	if cmd.Tenant, err = l.enterToken(ctx, s, commands.TokensRevoke, cmd.ID); err != nil {

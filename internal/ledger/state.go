@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 
@@ -73,6 +74,12 @@ func (s *State) event(ctx context.Context, seq uint64) (events.Recorded, error) 
 			Detail: fmt.Sprintf("the event at sequence %d cannot be read from the stream", seq), Hint: "ask the operator to read the node's log", Cause: err}
 	}
 	return r, nil
+}
+
+// EventTime implements [commands.State].
+func (s *State) EventTime(ctx context.Context, seq uint64) (time.Time, error) {
+	r, err := s.event(ctx, seq)
+	return r.Event.Time, err
 }
 
 // TokenAt implements [commands.State]: the record folded from the token's events

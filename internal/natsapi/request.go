@@ -28,7 +28,9 @@ func read(body []byte) (r request, err error) {
 		return r, err
 	}
 	r.minSeq = in.MinSeq
-	r.cmd, err = wire.ValidateCommand(in)
+	r.cmd, err = wire.ValidateCommand(api.ValidateItem{
+		Token: in.Token, Scopes: in.Scopes, Site: in.Site, ClientIP: in.ClientIP, UserAgent: in.UserAgent, Resource: in.Resource,
+	})
 	return r, err
 }
 

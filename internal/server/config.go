@@ -54,8 +54,15 @@ type Config struct {
 	TLSCert, TLSKey string
 	// AllowPlaintext permits a listener off loopback without TLS.
 	AllowPlaintext bool
-	// Policy holds for new tokens.
+	// Policy holds for new tokens, and for those that nobody uses.
 	Policy commands.Policy
+	// UnusedFirst is how long after the start, at least, the policy on unused tokens is
+	// carried out first; zero is five minutes. UnusedEvery is how often from then on;
+	// zero is an hour.
+	UnusedFirst, UnusedEvery time.Duration
+	// Now is the clock by which tokens are judged, changed and found unused; nil is the
+	// system's.
+	Now func() time.Time
 	// Stdout gets what a person is to read; Logger the log.
 	Stdout io.Writer
 	Logger *slog.Logger

@@ -497,24 +497,6 @@ func TestARevokedCallerIsRefusedInTheMiddleOfARequest(t *testing.T) {
 	}
 }
 
-// TestAnImportIsBoundedWhateverItsLinesAre shows that lines which cannot be read count,
-// and that nobody without the permission has his lines read.
-func TestAnImportIsBoundedWhateverItsLinesAre(t *testing.T) {
-	t.Parallel()
-	n := newNode(t)
-	n.start()
-	lines := strings.Repeat("x\n", 10_001)
-	status, _, body := n.ask("POST", "/v1/tokens/import", n.token, lines)
-	if status != 400 || !bytes.Contains(body, []byte("import_too_long")) || len(body) > 1000 {
-		t.Errorf("answered with %d and %d bytes: %.200s", status, len(body), body)
-	}
-	_, none := generate(t, n.client(), api.GenerateRequest{Name: "none"})
-	status, _, body = n.ask("POST", "/v1/tokens/import", none, lines)
-	if status != 403 || !bytes.Contains(body, []byte("permission_missing")) {
-		t.Errorf("without the permission: %d %.200s", status, body)
-	}
-}
-
 // TestRotationRace shows that of many rotations of one token at once exactly one
 // is done.
 func TestRotationRace(t *testing.T) {

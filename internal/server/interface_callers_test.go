@@ -90,6 +90,9 @@ func TestNoCallReachesAnotherTenant(t *testing.T) {
 		// Each is asked about what another tenant has, and about what nobody has. What differs
 		// between the answers is what the stranger knew before.
 		plain := func(about victim, answer []byte) string {
+			if !bytes.HasPrefix(answer, []byte("{")) {
+				return string(answer) // evidence, in which numbers are what they are
+			}
 			s := requestIDs.ReplaceAllString(string(answer), "")
 			for _, known := range []string{about.token.ID, about.token.Site, fmt.Sprint(about.token.Seq)} {
 				s = strings.ReplaceAll(s, known, "…")

@@ -96,8 +96,12 @@ var requests = map[string]func(v victim) asked{
 	"post-v1-tokens-revoke": func(v victim) asked {
 		return asked{path: "/v1/tokens/revoke", body: `{"filter":{"site":"` + v.token.Site + `"}}`}
 	},
-	"post-v1-tokens-import":    func(victim) asked { return asked{path: "/v1/tokens/import", body: importOf(1)} },
-	"post-v1-tokens-validate":  func(v victim) asked { return asked{path: "/v1/tokens/validate", body: `{"token":"` + v.secret + `"}`} },
+	"post-v1-tokens-import":   func(victim) asked { return asked{path: "/v1/tokens/import", body: importOf(1)} },
+	"post-v1-tokens-validate": func(v victim) asked { return asked{path: "/v1/tokens/validate", body: `{"token":"` + v.secret + `"}`} },
+	"post-v1-tokens-validate-batch": func(v victim) asked {
+		return asked{path: "/v1/tokens/validate/batch", body: `{"tokens":[{"token":"` + v.secret + `"}]}`}
+	},
+	"get-v1-tokens-unused":     func(victim) asked { return asked{path: "/v1/tokens/unused?for=1s"} },
 	"get-v1-projections":       func(victim) asked { return asked{path: "/v1/projections"} },
 	"get-v1-audit-events":      func(v victim) asked { return asked{path: "/v1/audit/events?limit=1000&token=" + v.token.ID} },
 	"post-v1-audit-trace":      func(v victim) asked { return asked{path: "/v1/audit/trace", body: `{"token":"` + v.token.ID + `"}`} },

@@ -372,14 +372,14 @@ func (s *Server) publish(ctx context.Context, evs ...events.Event) (uint64, erro
 
 // open puts the door in and answers requests.
 func (s *Server) open(ctx context.Context) error {
-	now := commands.Clock(nil)
+	now := commands.Clock(s.cfg.Now)
 	state := &ledger.State{Reader: s.reader, Runner: s.runner, Past: s.follower}
-	judge := commands.NewJudge(state, nil, s.follower.AsOf, s.follower.CatchUp)
+	judge := commands.NewJudge(state, s.cfg.Now, s.follower.AsOf, s.follower.CatchUp)
 	node := events.Actor{Type: "system", ID: s.identity.Node, Name: "tokenledger"}
 	uses := recorder{s.uses, s.metrics.Verdicts(verdicts())}
 	door := ledger.New(ledger.Config{
 		Handler: commands.NewHandler(commands.Config{
-			Log: commandLog{s.publish}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix,
+			Log: commandLog{s.publish}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix, Now: s.cfg.Now,
 		}),
 		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now,
 		Log: s.audit, VerifierKey: s.identity.PublicKey, Questions: s.questions,
@@ -388,6 +388,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.ledger.Store(door)
 	s.warm()
 	s.watch()
+	s.enforceUnused()
 	s.figures()
 	var handler http.Handler = httpapi.New(httpapi.Config{
 		Ledger: door, Logger: s.cfg.Logger, Observe: s.metrics.Observe, Metrics: s.metrics.Handler(),

@@ -13,7 +13,7 @@ import (
 )
 
 // ValidateCommand reads what is asked with a validation.
-func ValidateCommand(in api.ValidateRequest) (commands.Validate, error) {
+func ValidateCommand(in api.ValidateItem) (commands.Validate, error) {
 	cmd := commands.Validate{
 		Token: secret.Of(in.Token), Scopes: in.Scopes, Site: in.Site, UserAgent: in.UserAgent, Resource: in.Resource,
 	}
@@ -31,6 +31,14 @@ func ValidateCommand(in api.ValidateRequest) (commands.Validate, error) {
 // AppendAnswer writes the [api.ValidateAnswer] of v, as [Marshal] would. This is the
 // answer given most often by far; by reflection it takes 3.4 µs, so 0.7 µs.
 func AppendAnswer(b []byte, v commands.Verdict) (_ []byte, err error) {
+	b, err = AppendVerdict(b, v)
+	b = append(b, `,"as_of_seq":`...)
+	b = strconv.AppendUint(b, v.AsOf, 10)
+	return append(b, "}\n"...), err
+}
+
+// AppendVerdict writes the [api.ValidateVerdict] of v, but for its last brace.
+func AppendVerdict(b []byte, v commands.Verdict) (_ []byte, err error) {
 	quote := func(field, s string) {
 		b = append(b, field...)
 		if err == nil {
@@ -62,7 +70,5 @@ func AppendAnswer(b []byte, v commands.Verdict) (_ []byte, err error) {
 	} else {
 		quote(`{"active":false,"reason":`, string(v.Reason))
 	}
-	b = append(b, `,"as_of_seq":`...)
-	b = strconv.AppendUint(b, v.AsOf, 10)
-	return append(b, "}\n"...), err
+	return b, err
 }

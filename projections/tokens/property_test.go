@@ -103,11 +103,26 @@ func TestReadsEqualModel(t *testing.T) {
 			equal(rt, fmt.Sprint("fold of the history of ", n), want.Token, folded)
 		}
 		for _, key := range []string{"k1", "k2"} {
-			got, err := l.Answered("acme", key)
+			got, err := l.Answered("acme", key, 1000)
 			if err != nil {
 				rt.Fatal(err)
 			}
 			equal(rt, "idempotency "+key, m.answered[key], got)
+			n, last, err := l.AnsweredTotal("acme", key)
+			if err != nil || n != len(got) || n > 0 && last != got[n-1].Seq {
+				rt.Fatalf("idempotency %s: %d events, the last at %d, %v; want %v", key, n, last, err, got)
+			}
+			for _, want := range got {
+				if at, ok, err := l.AnsweredAt("acme", key, want.Seq); err != nil || !ok || at != want {
+					rt.Fatalf("idempotency %s at %d: %+v, %v, %v", key, want.Seq, at, ok, err)
+				}
+				if few, err := l.Answered("acme", key, 1); err != nil || len(few) != 1 || few[0] != got[0] {
+					rt.Fatalf("idempotency %s, the first alone: %v, %v", key, few, err)
+				}
+			}
+			if _, ok, err := l.AnsweredAt("acme", key, 1<<40); err != nil || ok {
+				rt.Fatalf("idempotency %s where there is no event: %v, %v", key, ok, err)
+			}
 		}
 		for range 10 {
 			q := drawQuery(rt)
