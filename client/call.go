@@ -41,6 +41,8 @@ type call struct {
 	opts   []WriteOption
 	// secret is a token in the body, beside the client's own.
 	secret string
+	// secrets are several such.
+	secrets []string
 	// refused, when not nil, reads the problem from an answer that is no success
 	// and no problem document. It gives nil for what it does not know.
 	refused func(*http.Response) *api.Problem
@@ -192,7 +194,7 @@ func (c *Client) refusal(res *http.Response, cl call) error {
 		e.RetryAfter = time.Duration(s) * time.Second
 	}
 	e.Problem.Status = res.StatusCode
-	for _, s := range []string{c.token.Reveal(), cl.secret} {
+	for _, s := range append([]string{c.token.Reveal(), cl.secret}, cl.secrets...) {
 		if s == "" {
 			continue
 		}

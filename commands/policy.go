@@ -20,6 +20,8 @@ type Policy struct {
 	// have at most, in characters. Zero bounds take the defaults: 1 to 200 for
 	// names, 0 to 200 for sites.
 	NameLength, SiteLength Length
+	// Leaked says what becomes of a token that is reported as leaked; empty revokes.
+	Leaked LeakPolicy
 }
 
 // Length is a range of lengths in characters, both ends included.
@@ -49,6 +51,9 @@ func (p Policy) Check() error {
 	}
 	if p.MaxLife < 0 {
 		return fmt.Errorf("policy: a longest life of %s is negative", p.MaxLife)
+	}
+	if p.Leaked != "" && !slices.Contains(LeakPolicies(), p.Leaked) {
+		return fmt.Errorf("policy: %q is not what can become of a leaked token: choose one of %v", p.Leaked, LeakPolicies())
 	}
 	for _, s := range p.AllowedScopes {
 		if !validScope(s) {

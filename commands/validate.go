@@ -139,6 +139,9 @@ func (j *Judge) issued(ctx context.Context, id ulid.ULID) (t tokens.Credential, 
 	return j.state.Credential(id)
 }
 
+// CatchUp returns once what the judge reads takes in all that the stream has now.
+func (j *Judge) CatchUp(ctx context.Context) error { return j.catchUp(ctx) }
+
 // clockSkew is how far ahead the clock of another node may be. No node has made an
 // id that lies further ahead.
 const clockSkew = time.Minute

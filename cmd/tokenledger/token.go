@@ -20,6 +20,7 @@ type tokenCmd struct {
 	Suspend  tokenSuspendCmd  `cmd:"" help:"Make a token not good until it is resumed."`
 	Resume   tokenResumeCmd   `cmd:"" help:"End a token's suspension."`
 	Update   tokenUpdateCmd   `cmd:"" help:"Change a token's labels."`
+	Leaked   tokenLeakedCmd   `cmd:"" help:"Report a token that was found where it does not belong; it ends."`
 	Import   tokenImportCmd   `cmd:"" help:"Take over existing keys by their SHA-256."`
 }
 

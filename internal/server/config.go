@@ -54,8 +54,11 @@ type Config struct {
 	TLSCert, TLSKey string
 	// AllowPlaintext permits a listener off loopback without TLS.
 	AllowPlaintext bool
-	// Policy holds for new tokens.
+	// Policy holds for new tokens, and for those that leak.
 	Policy commands.Policy
+	// LeaksGitHubKeys is a file, or an https URL, with the keys that messages of
+	// GitHub's secret scanning are verified with; empty takes no such messages.
+	LeaksGitHubKeys string
 	// Stdout gets what a person is to read; Logger the log.
 	Stdout io.Writer
 	Logger *slog.Logger
