@@ -139,8 +139,16 @@ func (j *Judge) issued(ctx context.Context, id ulid.ULID) (t tokens.Credential, 
 	return j.state.Credential(id)
 }
 
-// CatchUp returns once what the judge reads takes in all that the stream has now.
-func (j *Judge) CatchUp(ctx context.Context) error { return j.catchUp(ctx) }
+// Await returns once a token that was generated elsewhere a moment ago can be read, if
+// that is what the string is.
+func (j *Judge) Await(ctx context.Context, s secret.Secret) error {
+	id, malformed := secret.Parse(s)
+	if malformed != nil {
+		return nil
+	}
+	_, _, err := j.issued(ctx, id)
+	return Unreadable(err)
+}
 
 // clockSkew is how far ahead the clock of another node may be. No node has made an
 // id that lies further ahead.

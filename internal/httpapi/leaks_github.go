@@ -21,6 +21,9 @@ func leaksGitHub(c *call) error {
 		return &commands.Error{Kind: commands.NotFound, Code: "leaks_github_off",
 			Detail: "this node does not take messages of GitHub's secret scanning", Hint: "the operator turns it on with --leaks-github-keys"}
 	}
+	if c.r.ContentLength > secretscan.MaxMessage {
+		return secretscan.TooLarge()
+	}
 	leave, err := c.api.GitHub.Enter()
 	if err != nil {
 		return err

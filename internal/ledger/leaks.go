@@ -35,8 +35,10 @@ func (l *Ledger) ReportSignedLeaks(ctx context.Context, s auth.Session, leaks []
 func (l *Ledger) reportLeaks(ctx context.Context, s auth.Session, tenant string, leaks []commands.Leak) (commands.ReportedLeaks, error) {
 	// A token may have been generated on another node a moment ago, and leaked by the
 	// same script.
-	if err := l.Judge.CatchUp(ctx); err != nil {
-		return commands.ReportedLeaks{}, err
+	for i := range leaks {
+		if err := l.Judge.Await(ctx, leaks[i].Token); err != nil {
+			return commands.ReportedLeaks{}, err
+		}
 	}
 	out, err := l.Handler.ReportLeaks(ctx, s.Caller, commands.ReportLeaks{Tenant: tenant, Leaks: leaks})
 	if err != nil {

@@ -18,8 +18,8 @@ const (
 )
 
 const (
-	// maxMessage bounds a message, in bytes.
-	maxMessage = 1 << 20
+	// MaxMessage bounds a message, in bytes.
+	MaxMessage = 1 << 20
 	// atOnce is how many messages are on their way in at most: 32 MiB of memory.
 	atOnce = 32
 	// ReadWithin bounds how long the reading of a message may take.
@@ -96,13 +96,12 @@ func (r *Receiver) Receive(ctx context.Context, header http.Header, body io.Read
 		return nil, "", &commands.Error{Kind: commands.Invalid, Code: "leaks_github_key_unknown",
 			Detail: "the key set has no key of the identifier in " + headerKey, Hint: "if the key is new, send the message again in a minute: the set is fetched anew for it"}
 	}
-	raw, err := io.ReadAll(io.LimitReader(body, maxMessage+1))
+	raw, err := io.ReadAll(io.LimitReader(body, MaxMessage+1))
 	if err != nil {
 		return nil, "", &commands.Error{Kind: commands.Invalid, Code: "body_unreadable", Detail: "the request's body ended early", Hint: "send it whole", Cause: err}
 	}
-	if len(raw) > maxMessage {
-		return nil, "", &commands.Error{Kind: commands.TooLarge, Code: "leaks_github_too_large",
-			Detail: "the message has more than 1 MiB; nothing was recorded", Hint: "send it in parts"}
+	if len(raw) > MaxMessage {
+		return nil, "", TooLarge()
 	}
 	if !verify(key, raw, signature) {
 		return nil, "", &commands.Error{Kind: commands.Invalid, Code: "leaks_github_signature_wrong",
@@ -125,4 +124,10 @@ func signatureOf(header http.Header) (id, signature string, err error) {
 			Detail: "what stands in " + headerKey + " or " + headerSignature + " is too long for either", Hint: "send what GitHub sends"}
 	}
 	return ids[0], signatures[0], nil
+}
+
+// TooLarge is the answer to a message of more than [MaxMessage] bytes.
+func TooLarge() error {
+	return &commands.Error{Kind: commands.TooLarge, Code: "leaks_github_too_large",
+		Detail: "the message has more than 1 MiB; nothing was recorded", Hint: "send it in parts"}
 }

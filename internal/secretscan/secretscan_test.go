@@ -135,7 +135,7 @@ func TestReceive(t *testing.T) {
 	twice.Add(headerKey, "now")
 	twiceSigned := headers("now", good)
 	twiceSigned.Add(headerSignature, good)
-	large := "[" + strings.Repeat(" ", maxMessage) + "]"
+	large := "[" + strings.Repeat(" ", MaxMessage) + "]"
 	many := "[" + strings.Repeat(`{"token":"x"},`, commands.MaxLeaks) + `{"token":"x"}]`
 	body := strings.NewReader
 	for _, tc := range []struct {

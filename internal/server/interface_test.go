@@ -96,8 +96,13 @@ var requests = map[string]func(v victim) asked{
 	"post-v1-tokens-revoke": func(v victim) asked {
 		return asked{path: "/v1/tokens/revoke", body: `{"filter":{"site":"` + v.token.Site + `"}}`}
 	},
-	"post-v1-tokens-import":    func(victim) asked { return asked{path: "/v1/tokens/import", body: importOf(1)} },
-	"post-v1-tokens-validate":  func(v victim) asked { return asked{path: "/v1/tokens/validate", body: `{"token":"` + v.secret + `"}`} },
+	"post-v1-tokens-import":   func(victim) asked { return asked{path: "/v1/tokens/import", body: importOf(1)} },
+	"post-v1-tokens-validate": func(v victim) asked { return asked{path: "/v1/tokens/validate", body: `{"token":"` + v.secret + `"}`} },
+	"post-v1-leaks":           func(v victim) asked { return asked{path: "/v1/leaks", body: `{"token":"` + v.secret + `"}`} },
+	"post-v1-leaks-github": func(v victim) asked {
+		body := "[" + match(v.secret, "https://a.example") + "]"
+		return asked{path: "/v1/leaks/github", body: body, headers: []string{"Github-Public-Key-Identifier", gitHubKeyID, "Github-Public-Key-Signature", signBody(walkKey(), body)}}
+	},
 	"get-v1-projections":       func(victim) asked { return asked{path: "/v1/projections"} },
 	"get-v1-audit-events":      func(v victim) asked { return asked{path: "/v1/audit/events?limit=1000&token=" + v.token.ID} },
 	"post-v1-audit-trace":      func(v victim) asked { return asked{path: "/v1/audit/trace", body: `{"token":"` + v.token.ID + `"}`} },

@@ -35,7 +35,24 @@ func newGitHub(t *testing.T) *gitHub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gitHub{t: t, id: "bcb53661c06b4728e59d897fb6165d5c9cda0fd9cdf9d09ead458168deb7518c", key: key, file: filepath.Join(t.TempDir(), "keys.json")}
+	return gitHubOf(t, key)
+}
+
+const gitHubKeyID = "bcb53661c06b4728e59d897fb6165d5c9cda0fd9cdf9d09ead458168deb7518c"
+
+// walkKey signs the messages of the tests that walk over the whole interface.
+var walkKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// gitHubOf gives a GitHub that signs with the key.
+func gitHubOf(t *testing.T, key *ecdsa.PrivateKey) *gitHub {
+	t.Helper()
+	g := &gitHub{t: t, id: gitHubKeyID, key: key, file: filepath.Join(t.TempDir(), "keys.json")}
 	g.publish(g)
 	return g
 }
@@ -68,10 +85,14 @@ func (g *gitHub) publish(others ...*gitHub) {
 
 func (g *gitHub) sign(body string) string {
 	g.t.Helper()
+	return signBody(g.key, body)
+}
+
+func signBody(key *ecdsa.PrivateKey, body string) string {
 	sum := sha256.Sum256([]byte(body))
-	raw, err := ecdsa.SignASN1(rand.Reader, g.key, sum[:])
+	raw, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
 	if err != nil {
-		g.t.Fatal(err)
+		panic(err)
 	}
 	return base64.StdEncoding.EncodeToString(raw)
 }
