@@ -108,6 +108,10 @@ func TestEachCallGoesToItsPlaceWithItsBody(t *testing.T) {
 			_, err := c.Validate(ctx, api.ValidateRequest{Token: "t", Scopes: []string{"a"}, MinSeq: 7})
 			return err
 		}, "POST /v1/tokens/validate", `{"token":"t","scopes":["a"],"min_seq":7}`},
+		"report leaks": {func(ctx context.Context, c *client.Client) error {
+			_, err := c.ReportLeaks(ctx, api.LeaksRequest{Leaks: []api.LeakReport{{Token: "t", URL: "u"}, {SHA256: "h"}}})
+			return err
+		}, "POST /v1/leaks", `{"leaks":[{"token":"t","url":"u"},{"sha256":"h"}]}`},
 		"projections": {func(ctx context.Context, c *client.Client) error { _, err := c.Projections(ctx); return err },
 			"GET /v1/projections", ""},
 		"health": {func(ctx context.Context, c *client.Client) error { _, err := c.Health(ctx); return err },

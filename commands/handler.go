@@ -34,6 +34,9 @@ type State interface {
 	// TokenAt gives the record as it was after the event at seq, without uses.
 	TokenAt(ctx context.Context, id ulid.ULID, seq uint64) (tokens.Token, error)
 	ByHash(hash events.Digest) (ulid.ULID, bool, error)
+	// ByHashes gives the tokens of the tenant, or of all where it is empty, that have
+	// these hashes, minted ones too. It reads all tokens there are.
+	ByHashes(ctx context.Context, tenant string, hashes []events.Digest) (map[events.Digest]ulid.ULID, error)
 	List(q tokens.Query) (tokens.Page, error)
 	// Answered gives the first events that a request with this key led to, limit at
 	// the most.
@@ -82,6 +85,11 @@ type Handler struct {
 	importSlots chan struct{}
 	// roots is held while a token that holds ledger:root is ended or suspended.
 	roots sync.Mutex
+	// leaks is held while reports of leaks are decided and recorded, so that a report
+	// that comes twice at a time is recorded once.
+	leaks sync.Mutex
+	// hashing is taken by the one look for hashes that may go on at a time.
+	hashing chan struct{}
 }
 
 // NewHandler gives a handler.
@@ -90,6 +98,7 @@ func NewHandler(cfg Config) *Handler {
 		log: cfg.Log, state: cfg.State, policy: cfg.Policy, source: cfg.Source,
 		prefix: cmp.Or(cfg.TokenPrefix, secret.DefaultPrefix), now: Clock(cfg.Now),
 		importSlots: make(chan struct{}, importsInFlight),
+		hashing:     make(chan struct{}, 1),
 	}
 }
 
@@ -121,14 +130,19 @@ type fact struct {
 // refuses a caller whose own token has ended since it was admitted, say while it
 // waited for its turn: whoever is revoked changes nothing any more.
 func (h *Handler) append(ctx context.Context, c Caller, idem events.Idempotency, now time.Time, facts ...fact) (uint64, error) {
+	evs := make([]events.Event, len(facts))
+	for i, f := range facts {
+		evs[i] = newEvent(h.source, c, idem, now, f)
+	}
+	return h.appendAll(ctx, c, evs)
+}
+
+// appendAll is append for events that are made already.
+func (h *Handler) appendAll(ctx context.Context, c Caller, evs []events.Event) (uint64, error) {
 	if reason, err := ended(h.state, c.Actor.TokenID, h.now()); err != nil {
 		return 0, err
 	} else if reason != "" {
 		return 0, NotGood()
-	}
-	evs := make([]events.Event, len(facts))
-	for i, f := range facts {
-		evs[i] = newEvent(h.source, c, idem, now, f)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settle)
 	defer cancel()

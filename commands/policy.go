@@ -22,6 +22,8 @@ type Policy struct {
 	NameLength, SiteLength Length
 	// RevokeUnused ends active tokens that nobody has used for that long. Zero ends none.
 	RevokeUnused time.Duration
+	// Leaked says what becomes of a token that is reported as leaked; empty revokes.
+	Leaked LeakPolicy
 }
 
 // Length is a range of lengths in characters, both ends included.
@@ -54,6 +56,9 @@ func (p Policy) Check() error {
 	}
 	if p.MaxLife < 0 {
 		return fmt.Errorf("policy: a longest life of %s is negative", p.MaxLife)
+	}
+	if p.Leaked != "" && !slices.Contains(LeakPolicies(), p.Leaked) {
+		return fmt.Errorf("policy: %q is not what can become of a leaked token: choose one of %v", p.Leaked, LeakPolicies())
 	}
 	for _, s := range p.AllowedScopes {
 		if !validScope(s) {

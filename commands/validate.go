@@ -139,6 +139,17 @@ func (j *Judge) issued(ctx context.Context, id ulid.ULID) (t tokens.Credential, 
 	return j.state.Credential(id)
 }
 
+// Await returns once a token that was generated elsewhere a moment ago can be read, if
+// that is what the string is.
+func (j *Judge) Await(ctx context.Context, s secret.Secret) error {
+	id, err := secret.Parse(s)
+	if err == nil {
+		_, _, err = j.issued(ctx, id)
+		return Unreadable(err)
+	}
+	return nil // no token of the ledger's own form
+}
+
 // clockSkew is how far ahead the clock of another node may be. No node has made an
 // id that lies further ahead.
 const clockSkew = time.Minute

@@ -59,6 +59,10 @@ func samples() []events.Event {
 		&events.TokenUpdated{About: about(tokenID), Name: ptr("orders"), Owner: ptr(""), Metadata: &map[string]string{"team": "north"}},
 		&events.TokenSuspended{About: about(tokenID), Reason: "on holiday"},
 		&events.TokenResumed{About: about(tokenID), Reason: "back"},
+		&events.TokenLeaked{
+			About: about(tokenID), Source: "commit", URL: "https://git.example/shop/blob/1a2b3c/deploy.sh#L7", Note: `in a "public" repository`,
+			SecretType: "tokenledger_api_token", ReportedBy: "key bcb53661", Presented: true, Action: events.LeakNone, Reason: "last_root",
+		},
 		&events.LedgerCreated{About: about(ulid.ULID{}), LedgerID: ledgerID, LogOrigin: "tokenledger/01jda0t", PublicKey: "tokenledger/01jda0t+0123abcd+AQID"},
 		&events.AuditRead{About: about(ulid.ULID{}), Query: "kind=revoked since=2026-01-01T00:00:00Z"},
 	}

@@ -20,6 +20,8 @@ func newData(t Type) Data {
 		return new(TokenSuspended)
 	case TypeTokenResumed:
 		return new(TokenResumed)
+	case TypeTokenLeaked:
+		return new(TokenLeaked)
 	case TypeLedgerCreated:
 		return new(LedgerCreated)
 	case TypeAuditRead:
@@ -32,7 +34,7 @@ func newData(t Type) Data {
 func Types() []Type {
 	return []Type{
 		TypeTokenGenerated, TypeTokenRevoked, TypeTokenUsed, TypeTokenRejected,
-		TypeTokenUpdated, TypeTokenSuspended, TypeTokenResumed,
+		TypeTokenUpdated, TypeTokenSuspended, TypeTokenResumed, TypeTokenLeaked,
 		TypeLedgerCreated, TypeAuditRead,
 	}
 }

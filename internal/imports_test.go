@@ -90,9 +90,10 @@ var mayImport = []struct {
 	{"internal/follower", []string{"events", "audit", "commands", "projections", "internal/eventstore", "internal/identity"}},
 	{"internal/auth", []string{"events", "commands", "commands/secret"}},
 	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "audit", "audit/index", "audit/questions", "internal/auth"}},
+	{"internal/secretscan", []string{"commands", "commands/secret"}},
 	// What the transports read and write alike.
 	{"internal/wire", []string{"commands", "commands/secret", "client/api"}},
-	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit", "audit/questions", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
+	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit", "audit/questions", "internal/auth", "internal/ledger", "internal/secretscan", "internal/wire", "client/api"}},
 	{"internal/natsapi", []string{"events", "commands", "commands/secret", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
 	// The composition root knows everything.
 	{"internal/server", []string{"*", "*/*"}},

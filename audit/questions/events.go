@@ -67,11 +67,13 @@ func address(s string) string {
 	return s
 }
 
-// changeKinds are the kinds of the events by which tokens change.
+// changeKinds are the kinds of the events by which tokens change. That a token has leaked
+// is among them, whatever it led to: it changes what the token is worth.
 func changeKinds() []string {
 	return []string{
 		events.TypeTokenGenerated.Kind(), events.TypeTokenRevoked.Kind(), events.TypeTokenUpdated.Kind(),
 		events.TypeTokenSuspended.Kind(), events.TypeTokenResumed.Kind(),
+		events.TypeTokenLeaked.Kind(),
 	}
 }
 
@@ -88,7 +90,7 @@ func changed(r *events.Recorded) (ids [2]ulid.ULID, n int) {
 	case *events.TokenGenerated:
 		add(d.RotatedFrom)
 		add(d.TokenID)
-	case *events.TokenRevoked, *events.TokenUpdated, *events.TokenSuspended, *events.TokenResumed:
+	case *events.TokenRevoked, *events.TokenUpdated, *events.TokenSuspended, *events.TokenResumed, *events.TokenLeaked:
 		add(events.AboutOf(d).TokenID)
 	}
 	return ids, n

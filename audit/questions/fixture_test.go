@@ -208,7 +208,7 @@ func (w *world) drawPast(t *rapid.T, most int) {
 		}
 		when := at(rapid.IntRange(0, 120).Draw(t, "when"))
 		var d events.Data
-		switch rapid.IntRange(0, 10).Draw(t, "event") {
+		switch rapid.IntRange(0, 11).Draw(t, "event") {
 		case 0, 1, 2:
 			g := generated(n, word.Draw(t, "site"), word.Draw(t, "owner"), rapid.SampledFrom([][]string{nil, {"x"}, {"x", "y"}}).Draw(t, "scopes")...)
 			if rapid.Bool().Draw(t, "expires") {
@@ -242,6 +242,8 @@ func (w *world) drawPast(t *rapid.T, most int) {
 			d = &events.TokenResumed{About: about(n)}
 		case 10:
 			d = &events.AuditRead{About: about(n), Query: "q"}
+		case 11:
+			d = &events.TokenLeaked{About: about(n), Action: events.LeakNone}
 		}
 		w.record(at(seconds), tenant, d)
 	}

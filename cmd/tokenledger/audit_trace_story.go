@@ -19,6 +19,9 @@ func tell(t api.Trace) string {
 	if warning := afterEnd(t); warning != "" {
 		part(warning, moreOf(t, ownTable(t.AfterEnd), t.MoreAfterEnd))
 	}
+	if leaks := ofKind(t.Changes, "leaked"); len(leaks) > 0 {
+		part("!! REPORTED AS LEAKED", moreOf(t, ownTable(leaks), t.MoreChanges))
+	}
 	part("What it is", pastRecord(t.Token))
 	maker := ""
 	if len(t.Changes) > 0 {
@@ -78,6 +81,16 @@ func afterEnd(t api.Trace) string {
 		warning += ", " + atLeast(used, t.MoreAfterEnd) + " ACCEPTED"
 	}
 	return warning
+}
+
+// ofKind gives the events of a kind.
+func ofKind(all []api.AuditEvent, kind string) (some []api.AuditEvent) {
+	for _, e := range all {
+		if kindOf(e) == kind {
+			some = append(some, e)
+		}
+	}
+	return some
 }
 
 // times gives "1 time", "2 times".

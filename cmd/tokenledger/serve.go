@@ -41,7 +41,9 @@ type serveCmd struct {
 	PolicySiteMin int      `env:"TOKENLEDGER_POLICY_SITE_MIN" default:"0" placeholder:"N" help:"Fewest characters of a site; 1 makes sites required."`
 	PolicySiteMax int      `env:"TOKENLEDGER_POLICY_SITE_MAX" default:"200" placeholder:"N" help:"Most characters of a site."`
 
-	PolicyRevokeUnused life `env:"TOKENLEDGER_POLICY_REVOKE_UNUSED" placeholder:"90d" help:"Revoke active tokens that nobody has used for that long, a day at least; never those of ledger:root."`
+	PolicyRevokeUnused life   `env:"TOKENLEDGER_POLICY_REVOKE_UNUSED" placeholder:"90d" help:"Revoke active tokens that nobody has used for that long, a day at least; never those of ledger:root."`
+	PolicyLeaked       string `env:"TOKENLEDGER_POLICY_LEAKED" enum:"revoke,suspend,report" default:"revoke" help:"What becomes of a token that is reported as leaked: revoke ends it at once, suspend waits for a person, report only puts it on record."`
+	LeaksGitHubKeys    string `name:"leaks-github-keys" env:"TOKENLEDGER_LEAKS_GITHUB_KEYS" placeholder:"FILE|URL" help:"Take messages of GitHub's secret scanning, signed by a key of this set: a file, or https://api.github.com/meta/public_keys/secret_scanning."`
 
 	LogLevel  string `env:"TOKENLEDGER_LOG_LEVEL" enum:"debug,info,warn,error" default:"info" help:"debug, info, warn or error."`
 	LogFormat string `env:"TOKENLEDGER_LOG_FORMAT" enum:"text,json" default:"text" help:"text or json, on standard error."`
@@ -87,8 +89,10 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) error {
 			NameLength:   commands.Length{Min: c.PolicyNameMin, Max: c.PolicyNameMax},
 			SiteLength:   commands.Length{Min: c.PolicySiteMin, Max: c.PolicySiteMax},
 			RevokeUnused: time.Duration(c.PolicyRevokeUnused),
+			Leaked:       commands.LeakPolicy(c.PolicyLeaked),
 		},
-		Stdout: m.Stdout, Logger: logger, Version: readBuild().Version,
+		LeaksGitHubKeys: c.LeaksGitHubKeys,
+		Stdout:          m.Stdout, Logger: logger, Version: readBuild().Version,
 	})
 	if ctx.Err() != nil && err != nil {
 		return nil // stopped while it started, as asked

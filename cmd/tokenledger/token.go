@@ -21,6 +21,7 @@ type tokenCmd struct {
 	Resume   tokenResumeCmd   `cmd:"" help:"End a token's suspension."`
 	Update   tokenUpdateCmd   `cmd:"" help:"Change a token's labels."`
 	Unused   tokenUnusedCmd   `cmd:"" help:"List active tokens that nobody uses."`
+	Leaked   tokenLeakedCmd   `cmd:"" help:"Report a token that was found where it does not belong; it ends."`
 	Import   tokenImportCmd   `cmd:"" help:"Take over existing keys by their SHA-256."`
 }
 

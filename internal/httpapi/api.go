@@ -16,6 +16,7 @@ import (
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/auth"
 	"github.com/tokenledger/tokenledger/internal/ledger"
+	"github.com/tokenledger/tokenledger/internal/secretscan"
 	"github.com/tokenledger/tokenledger/internal/wire"
 )
 
@@ -32,6 +33,8 @@ type Config struct {
 	// Healthy returns nil while the node's parts work.
 	Healthy func() error
 	Version string
+	// GitHub takes the messages of GitHub's secret scanning; nil takes none.
+	GitHub *secretscan.Receiver
 }
 
 // API serves the interface.

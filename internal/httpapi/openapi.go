@@ -171,6 +171,7 @@ func tags(routes []route) (all []*huma.Tag) {
 var tagTexts = map[string]string{
 	"tokens":      "Tokens: generate, find, change, end and validate them.",
 	"audit":       "The audit log: questions about the past, and evidence.",
+	"leaks":       "Leaked tokens: report them, and have them end.",
 	"projections": "The read side.",
 	"node":        "The node itself.",
 }

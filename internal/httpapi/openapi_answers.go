@@ -63,7 +63,10 @@ func refusalHeaders(status int) []string {
 func (rt *route) headersOut() []string {
 	names := []string{"X-Request-Id"}
 	if rt.writes {
-		names = append(names, "Ledger-Seq", "Idempotency-Replayed")
+		names = append(names, "Ledger-Seq")
+	}
+	if rt.writes && !rt.keyless {
+		names = append(names, "Idempotency-Replayed")
 	}
 	if rt.status == http.StatusCreated {
 		names = append(names, "Location")
@@ -76,7 +79,7 @@ func (rt *route) headersOut() []string {
 
 // headersIn are those that a route takes beside the caller's credentials.
 func (rt *route) headersIn() (names []string) {
-	if rt.writes {
+	if rt.writes && !rt.keyless {
 		names = append(names, "Idempotency-Key")
 	}
 	if rt.tagged && rt.method == http.MethodGet {

@@ -43,6 +43,9 @@ type route struct {
 	// writes says that the call changes the ledger: it takes an Idempotency-Key and
 	// answers with Ledger-Seq.
 	writes bool
+	// keyless says that a repeat of the call is known by what it says: it takes no
+	// Idempotency-Key.
+	keyless bool
 	// more are statuses that the route answers with beside those that follow from what
 	// it is.
 	more []int
@@ -95,6 +98,10 @@ func (a *API) routes() []route {
 		{method: get, path: "/v1/tokens/unused", needs: commands.TokensRead, status: 200, out: api.UnusedList{}, handle: unused,
 			query:   []string{"for", "tenant", "site", "owner", "cursor", "limit"},
 			summary: "Active tokens that were neither used nor generated for a time (90d if not given). A page may be short and still have a next_cursor."},
+		{method: post, path: "/v1/leaks", needs: commands.TokensRevoke, status: 200, in: api.LeaksRequest{}, out: api.LeaksAnswer{}, writes: true, keyless: true, handle: reportLeaks,
+			summary: "Report leaked tokens. The report is recorded, and the token revoked or suspended, as the ledger's policy says."},
+		{method: post, path: "/v1/leaks/github", access: accessOpen, status: 200, in: []api.GitHubMatch{}, out: []api.GitHubFeedback{}, more: []int{http.StatusNotFound, http.StatusGatewayTimeout}, handle: leaksGitHub,
+			summary: "For GitHub's secret scanning: the body is signed (Github-Public-Key-Identifier, Github-Public-Key-Signature)."},
 		{method: get, path: "/v1/projections", needs: commands.Admin, status: 200, out: api.ProjectionList{}, handle: projectionStatus,
 			summary: "How far the read side has come."},
 		{method: get, path: "/v1/audit/events", needs: commands.AuditReadScope, status: 200, out: api.AuditEvents{}, handle: auditEvents,

@@ -8,6 +8,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -39,6 +40,8 @@ type Config struct {
 	Freshness Freshness
 	Runner    *projections.Runner
 	Now       func() time.Time
+	// Logger is told of leaked tokens.
+	Logger *slog.Logger
 	// Log is the audit log, VerifierKey the key that its checkpoints are verified with,
 	// and Questions answers from it.
 	Log         *audit.Log

@@ -54,7 +54,7 @@ type Config struct {
 	TLSCert, TLSKey string
 	// AllowPlaintext permits a listener off loopback without TLS.
 	AllowPlaintext bool
-	// Policy holds for new tokens, and for those that nobody uses.
+	// Policy holds for new tokens, for those that nobody uses, and for those that leak.
 	Policy commands.Policy
 	// UnusedFirst is how long after the start, at least, the policy on unused tokens is
 	// carried out first; zero is five minutes. UnusedEvery is how often from then on;
@@ -63,6 +63,9 @@ type Config struct {
 	// Now is the clock by which tokens are judged, changed and found unused; nil is the
 	// system's.
 	Now func() time.Time
+	// LeaksGitHubKeys is a file, or an https URL, with the keys that messages of
+	// GitHub's secret scanning are verified with; empty takes no such messages.
+	LeaksGitHubKeys string
 	// Stdout gets what a person is to read; Logger the log.
 	Stdout io.Writer
 	Logger *slog.Logger

@@ -32,7 +32,7 @@ type statusWorld struct {
 // the document says it has, and shows that the answer is what the document says.
 func TestEveryDocumentedStatusIsAnswered(t *testing.T) {
 	t.Parallel()
-	w := statusWorld{n: newNode(t, "--failure-limit", "0"), flooded: newNode(t, "--failure-limit", "1")}
+	w := statusWorld{n: newNode(t, "--failure-limit", "0", "--leaks-github-keys", gitHubOf(t, walkKey()).file), flooded: newNode(t, "--failure-limit", "1")}
 	w.n.start()
 	w.flooded.start()
 	for range 64 {
@@ -92,6 +92,9 @@ func (w *statusWorld) provoke(t *testing.T, o operation, want int) (int, http.He
 	case http.StatusForbidden:
 		return n.send(o, a, n.holding("default"))
 	case http.StatusNotFound:
+		if o.id == "post-v1-leaks-github" { // a node that was given no keys
+			return w.flooded.send(o, a, "")
+		}
 		none := v
 		none.token.ID, none.token.Seq = fresh()[3:29], 1<<40
 		a = o.request(t, none)
@@ -241,7 +244,7 @@ func TestAnOutcomeThatIsNotKnownIsSaidSo(t *testing.T) {
 	t.Parallel()
 	x := newExternal(t)
 	p := newDeafProxy(t, strings.TrimPrefix(x.url(), "nats://"))
-	n := newNode(t, "--nats-url", "nats://"+p.listener.Addr().String(), "--max-staleness", "10m", "--failure-limit", "0")
+	n := newNode(t, "--nats-url", "nats://"+p.listener.Addr().String(), "--max-staleness", "10m", "--failure-limit", "0", "--leaks-github-keys", gitHubOf(t, walkKey()).file)
 	n.start()
 	var writes []operation
 	about := map[string]asked{}

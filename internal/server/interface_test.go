@@ -101,7 +101,12 @@ var requests = map[string]func(v victim) asked{
 	"post-v1-tokens-validate-batch": func(v victim) asked {
 		return asked{path: "/v1/tokens/validate/batch", body: `{"tokens":[{"token":"` + v.secret + `"}]}`}
 	},
-	"get-v1-tokens-unused":     func(victim) asked { return asked{path: "/v1/tokens/unused?for=1s"} },
+	"get-v1-tokens-unused": func(victim) asked { return asked{path: "/v1/tokens/unused?for=1s"} },
+	"post-v1-leaks":        func(v victim) asked { return asked{path: "/v1/leaks", body: `{"token":"` + v.secret + `"}`} },
+	"post-v1-leaks-github": func(v victim) asked {
+		body := "[" + match(v.secret, "https://a.example") + "]"
+		return asked{path: "/v1/leaks/github", body: body, headers: []string{"Github-Public-Key-Identifier", gitHubKeyID, "Github-Public-Key-Signature", signBody(walkKey(), body)}}
+	},
 	"get-v1-projections":       func(victim) asked { return asked{path: "/v1/projections"} },
 	"get-v1-audit-events":      func(v victim) asked { return asked{path: "/v1/audit/events?limit=1000&token=" + v.token.ID} },
 	"post-v1-audit-trace":      func(v victim) asked { return asked{path: "/v1/audit/trace", body: `{"token":"` + v.token.ID + `"}`} },

@@ -30,6 +30,7 @@ import (
 	"github.com/tokenledger/tokenledger/internal/identity"
 	"github.com/tokenledger/tokenledger/internal/ledger"
 	"github.com/tokenledger/tokenledger/internal/natsserver"
+	"github.com/tokenledger/tokenledger/internal/secretscan"
 	"github.com/tokenledger/tokenledger/internal/telemetry"
 	"github.com/tokenledger/tokenledger/internal/usage"
 	"github.com/tokenledger/tokenledger/projections"
@@ -59,6 +60,7 @@ type Server struct {
 	stopping    atomic.Bool
 	handler     atomic.Pointer[http.Handler]
 	tls         *tls.Config
+	gitHub      *secretscan.Receiver // nil without --leaks-github-keys
 
 	// index finds events in the audit log, questions answers from it.
 	index     *index.Index
@@ -89,7 +91,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.listen, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.openQuestions, s.open,
+		s.openGitHub, s.listen, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.openQuestions, s.open,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -381,7 +383,7 @@ func (s *Server) open(ctx context.Context) error {
 		Handler: commands.NewHandler(commands.Config{
 			Log: commandLog{s.publish}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix, Now: s.cfg.Now,
 		}),
-		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now,
+		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now, Logger: s.cfg.Logger,
 		Log: s.audit, VerifierKey: s.identity.PublicKey, Questions: s.questions,
 		Auth: &auth.Authenticator{Judge: judge, Uses: uses, Node: node, Now: now, Failures: auth.NewFailures(s.cfg.FailureLimit)},
 	})
@@ -392,7 +394,7 @@ func (s *Server) open(ctx context.Context) error {
 	s.figures()
 	var handler http.Handler = httpapi.New(httpapi.Config{
 		Ledger: door, Logger: s.cfg.Logger, Observe: s.metrics.Observe, Metrics: s.metrics.Handler(),
-		Ready: s.ready, Healthy: s.healthy, Version: s.cfg.Version,
+		Ready: s.ready, Healthy: s.healthy, Version: s.cfg.Version, GitHub: s.gitHub,
 	})
 	s.handler.Store(&handler)
 	// Registered behind the parts below, which are there until the last request has

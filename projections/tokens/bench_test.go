@@ -239,3 +239,23 @@ func cpuTime() time.Duration {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkByHashes is the look for a hash that no token has, which reads them all.
+func BenchmarkByHashes(b *testing.B) {
+	r, reader := openBench(b, filepath.Join(b.TempDir(), "p"))
+	defer r.Close()
+	w := newWorkload(100, 0)
+	for done := 0; done < *benchTokens; done += 4096 {
+		if err := r.Apply(w.batch(4096)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	none := []events.Digest{sha256.Sum256([]byte("of no token"))}
+	for b.Loop() {
+		found, err := reader.ByHashes(b.Context(), "", none)
+		if err != nil || len(found) != 0 {
+			b.Fatal(found, err)
+		}
+	}
+	b.ReportMetric(float64(*benchTokens)*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}

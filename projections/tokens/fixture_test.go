@@ -215,6 +215,7 @@ func (s *story) draw(t *rapid.T) events.Data {
 	return rapid.SampledFrom([]events.Data{
 		&events.LedgerCreated{LedgerID: id(5), LogOrigin: "o", PublicKey: "k"},
 		&events.AuditRead{About: a, Query: "q"},
+		&events.TokenLeaked{About: a, Source: "commit", Action: events.LeakRevoked},
 		&events.Unknown{Name: "tokenledger.token.sealed.v1"},
 	}).Draw(t, "other")
 }

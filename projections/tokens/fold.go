@@ -19,7 +19,7 @@ import (
 //
 // What changes nothing: an event at or below Seq (it is in the record already), one
 // about another token, any event before the generated one, a second generated
-// event, and uses. The generated event of another token that names this one as
+// event, reports of leaks, and uses. The generated event of another token that names this one as
 // rotated_from sets RotatedTo.
 func (t *Token) Fold(r events.Recorded) (changed bool) {
 	if t.Seq != 0 && r.Seq <= t.Seq {

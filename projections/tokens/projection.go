@@ -123,6 +123,9 @@ func (p *Projection) Apply(w *projections.Writer, r events.Recorded) error {
 		kind = kindMention
 	case *events.LedgerCreated:
 		p.createLedger(r, d)
+	case *events.TokenLeaked:
+		// What it led to is an event of its own, directly behind. It is among the
+		// changes because a token's story is not told without it; there are few.
 	case *events.AuditRead:
 		kind = kindMention
 	default:

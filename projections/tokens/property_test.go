@@ -256,6 +256,8 @@ func modelOf(past []events.Recorded) *model {
 			see(d.About)
 		case *events.AuditRead:
 			see(d.About)
+		case *events.TokenLeaked:
+			see(d.About)
 		case *events.Unknown:
 			ids = append(ids, r.Event.Subject)
 		}
