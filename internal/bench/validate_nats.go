@@ -29,7 +29,7 @@ func runValidateNATS(ctx context.Context, b *bench, dir string) (o outcome, cs C
 		return o, nil, err
 	}
 	defer v.n.Shutdown()
-	echo, stop, err := startEcho(filepath.Join(dir, "floor"))
+	echo, stop, err := startEcho(filepath.Join(dir, "floor"), nil)
 	if err != nil {
 		return o, nil, err
 	}
@@ -49,6 +49,20 @@ func runValidateNATS(ctx context.Context, b *bench, dir string) (o outcome, cs C
 	}
 	defer bare.close()
 
+	// What accounts of their own cost, which NATS itself does: the same service, asked
+	// from another account, with who asks told.
+	imported, stopImported, err := startEcho(filepath.Join(dir, "imported"), &natsserver.Account{Name: "other", Services: []string{auth.ValidateSubject}})
+	if err != nil {
+		return o, nil, err
+	}
+	defer stopImported()
+	apart, err := dialNATS(imported, v.bearer, newLoad("", v.bearer, v.tokens, uniformly))
+	if err != nil {
+		return o, nil, err
+	}
+	defer apart.close()
+
+	echoed := []byte(`"token":`)
 	product := func(ctx context.Context, d time.Duration) (sample, error) {
 		s, err := own.run(ctx, d, found)
 		if err != nil {
@@ -58,22 +72,31 @@ func runValidateNATS(ctx context.Context, b *bench, dir string) (o outcome, cs C
 		s.settle, s.settleCPU = rest.took, rest.cpu
 		return s, err
 	}
-	floor := func(ctx context.Context, d time.Duration) (sample, error) { return bare.run(ctx, d, []byte(`"token":`)) }
+	floor := func(ctx context.Context, d time.Duration) (sample, error) {
+		return bare.run(ctx, d, []byte(`"token":`))
+	}
 	if o, err = b.alternate(ctx, b.Slice, floor, product); err != nil {
 		return o, nil, err
 	}
 	cs.add("drain_seconds", medianOf(o.product, func(s sample) float64 { return s.settle.Seconds() }))
+	b.step("an echo in another account")
+	other, err := clean(ctx, b.Slice, func(ctx context.Context, d time.Duration) (sample, error) { return apart.run(ctx, d, echoed) })
+	if err != nil {
+		return o, nil, err
+	}
+	cs.add("echo_in_another_account", other.rate())
+	cs.add("echo_in_another_account_cpu_us", float64(other.cpu.Microseconds())/float64(other.n))
 	b.step("comparing what was answered with what was recorded")
 	return o, cs, v.verify(&cs)
 }
 
 // startEcho serves the floor of validate-nats: NATS's own library, in the same account
-// as who asks, on a server as a node has it.
-func startEcho(dir string) (url string, stop func(), err error) {
+// as who asks unless another is given for them, on a server as a node has it.
+func startEcho(dir string, asking *natsserver.Account) (url string, stop func(), err error) {
 	s, err := natsserver.Start(natsserver.Config{
-		StoreDir: dir, Listen: "127.0.0.1:0",
+		StoreDir: dir, Listen: "127.0.0.1:0", ExportServices: []string{auth.ValidateSubject},
 		Authenticate: func(string, string) (natsserver.Permissions, error) {
-			return natsserver.Permissions{Name: "caller", Subscribe: []string{"_INBOX.>"}, Publish: []string{auth.ValidateSubject}}, nil
+			return natsserver.Permissions{Name: "caller", Account: asking, Subscribe: []string{"_INBOX.>"}, Publish: []string{auth.ValidateSubject}}, nil
 		},
 	})
 	if err != nil {

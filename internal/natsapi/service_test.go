@@ -95,6 +95,7 @@ func TestWhatIsBeyondTheBoundsIsRefusedAtOnce(t *testing.T) {
 	for len(s.queue) > 0 {
 		<-s.queue
 	}
+	s.workers.Store(0)
 	s.Stop()
 	if answers.Load() != 3 {
 		t.Errorf("%d answers were told of, want 3", answers.Load())
