@@ -259,6 +259,67 @@ func TestValidationOverAnExternalNATS(t *testing.T) {
 	}
 }
 
+// A client can have an answer sent to a subject that others of its account listen to. It
+// is told from what comes there by its headers, and does not leave the account.
+func TestAnAnswerDoesNotPassForARevocation(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.start()
+	c := n.client()
+	_, mine := generate(t, c, scopes("ledger:admin"))
+	_, theirs := generate(t, c, in("acme", scopes("ledger:admin")))
+	nc := n.natsAs(mine)
+	heard := nc.hears("revocations.>")
+	events := nc.hears("ledger.default.>")
+	others := []*nats.Subscription{n.natsAs(theirs).hears("revocations.>"), n.natsAs(n.token).hears("revocations.>")}
+	for _, reply := range []string{"revocations.default", "revocations.acme", "ledger.default.revoked"} {
+		for _, b := range []string{body("token", mine), "{"} {
+			m := &nats.Msg{Subject: "tokenledger.validate", Reply: reply, Data: []byte(b), Header: nats.Header{"Nats-Sequence": {"9"}, "Content-Type": {"application/cloudevents+json"}}}
+			if err := nc.PublishMsg(m); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	tok, _ := generate(t, c, api.GenerateRequest{Name: "really"})
+	if _, err := c.Revoke(t.Context(), tok.ID, api.RevokeRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	for real := false; !real; {
+		m, err := heard.NextMsg(30 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		real = strings.Contains(string(m.Data), tok.ID)
+		if has := m.Header.Get("Nats-Sequence") != ""; has != real {
+			t.Errorf("heard %v %s", m.Header, m.Data)
+		}
+	}
+	for real := false; !real; {
+		m, err := events.NextMsg(30 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := m.Header.Get("Content-Type") == "application/cloudevents+json"
+		if real = is && strings.Contains(string(m.Data), "token.revoked"); is && !strings.Contains(string(m.Data), "specversion") {
+			t.Errorf("heard %v %s", m.Header, m.Data)
+		}
+	}
+	for i, sub := range others {
+		for {
+			m, err := sub.NextMsg(10 * time.Millisecond)
+			if err != nil {
+				break
+			}
+			if !strings.Contains(string(m.Data), tok.ID) || i == 0 {
+				t.Errorf("another account heard %s", m.Data)
+			}
+		}
+	}
+	if status, _, b := n.ask("GET", "/readyz", "", ""); status != 200 {
+		t.Errorf("readyz: %d %s", status, b)
+	}
+}
+
 // The service says what it is to who looks for it, and how much it does to root alone.
 func TestTheServiceMakesItselfKnown(t *testing.T) {
 	t.Parallel()
