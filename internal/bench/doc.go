@@ -28,6 +28,11 @@
 //     load generator. At the end every answer is held against the ledger's
 //     counters: the suite fails unless each token's count of uses is the number of
 //     times that it was found good.
+//   - validate-nats: the same over NATS, by 32 clients with a connection each, to the
+//     service of the embedded server; the callers are known by their connections.
+//     Floor: a service of NATS's own library that answers with the request's bytes, in
+//     the same account as its callers, on a server of the same kind. What was answered
+//     is held against the counters as well.
 //   - memory: the most that a node's process holds resident, in MB, while tokens are
 //     generated over HTTP and, after a restart, all are listed and each is validated
 //     once, as fast as it goes. The node is `serve` in a process of its own. Floor:

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -32,7 +33,7 @@ func rootFile(dir string) string { return filepath.Join(dir, "root-token") }
 // second start on a directory finds the ledger of the first.
 func (b *bench) startNode(ctx context.Context, dir string) (*node, error) {
 	s, err := server.Start(ctx, server.Config{
-		DataDir: dataDir(dir), HTTP: "127.0.0.1:0", NATSListen: "off", BootstrapTokenFile: rootFile(dir),
+		DataDir: dataDir(dir), HTTP: "127.0.0.1:0", NATSListen: cmp.Or(b.natsListen, "off"), BootstrapTokenFile: rootFile(dir),
 		TokenPrefix: secret.DefaultPrefix, UsageWindow: time.Second, MaxStaleness: 2 * time.Second, FailureLimit: 500,
 		Stdout: io.Discard, Logger: b.Logger, Version: b.Version,
 	})

@@ -122,7 +122,7 @@ func (v *validating) verify(cs *Conditions) error {
 	cs.add("answered", answered.Load())
 	cs.add("recorded", recorded.Load())
 	cs.add("recorded_of_caller", caller.UseCount)
-	if wrong.Load() > 0 || answered.Load() != recorded.Load() || caller.UseCount != answered.Load() {
+	if wrong.Load() > 0 || answered.Load() != recorded.Load() || caller.UseCount != answered.Load()+v.signIns {
 		return fmt.Errorf("%d validations were answered, but %d uses of the tokens (%d tokens differ) and %d of the caller's are on record",
 			answered.Load(), recorded.Load(), wrong.Load(), caller.UseCount)
 	}

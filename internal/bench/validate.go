@@ -20,6 +20,8 @@ type validating struct {
 	// caller is the token that asks.
 	caller ulid.ULID
 	bearer string
+	// signIns are uses of that token besides those of its validations.
+	signIns uint64
 
 	uniform, skewed *load // of the node
 	bare            *load

@@ -76,7 +76,9 @@ type Service struct {
 	idle    atomic.Int64
 	workers atomic.Int64
 	running sync.WaitGroup
-	done    chan struct{}
+	// mu is held to start a worker and to stop them.
+	mu      sync.Mutex
+	stopped bool
 	// ctx is that of all requests.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -88,7 +90,7 @@ type Service struct {
 func Start(cfg Config) (*Service, error) {
 	s := &Service{
 		cfg: cfg, id: nuid.Next(), started: time.Now().UTC(),
-		queue: make(chan *nats.Msg, maxWaiting), done: make(chan struct{}),
+		queue: make(chan *nats.Msg, maxWaiting),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if err := s.subscribe(); err != nil {
@@ -152,9 +154,14 @@ func (s *Service) Stop() {
 		s.cfg.Logger.Warn("requests over NATS were left: they did not come to an end in time")
 		break
 	}
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
 	// Requests that wait for something are told to wait no longer.
 	cut := time.AfterFunc(drainWithin, s.stop)
-	close(s.done)
+	for range s.workers.Load() {
+		s.queue <- nil // behind the requests that wait
+	}
 	s.running.Wait()
 	cut.Stop()
 	s.stop()
@@ -184,8 +191,16 @@ func (s *Service) take(m *nats.Msg) {
 		s.refuse(m, overloaded())
 		return
 	}
-	// Only this goroutine starts workers.
 	if s.idle.Load() < int64(len(s.queue)) && s.workers.Load() < maxWorkers {
+		s.hire()
+	}
+}
+
+// hire starts a worker. Each stays until the service stops.
+func (s *Service) hire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
 		s.workers.Add(1)
 		s.running.Go(s.work)
 	}
@@ -200,25 +215,16 @@ func overloaded() error {
 		Detail: "more requests are under way on this node than it takes at a time; yours was not looked at", Hint: "ask again shortly, with fewer at a time"}
 }
 
-// work answers requests until the service stops.
+// work answers requests until it is given none.
 func (s *Service) work() {
 	for {
 		s.idle.Add(1)
-		select {
-		case m := <-s.queue:
-			s.idle.Add(-1)
-			s.serve(m)
-		case <-s.done:
-			s.idle.Add(-1)
-			for {
-				select {
-				case m := <-s.queue:
-					s.serve(m)
-				default:
-					return
-				}
-			}
+		m := <-s.queue
+		s.idle.Add(-1)
+		if m == nil {
+			return
 		}
+		s.serve(m)
 	}
 }
 

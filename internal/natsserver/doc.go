@@ -8,12 +8,16 @@
 //     with an error that names the cause.
 //   - The node itself connects in process, by a random secret that exists in
 //     memory only, and may do everything.
-//   - Whoever comes over TCP must sign in, may subscribe to what
-//     [Config.Authenticate] grants and to nothing else, and may publish nothing.
-//     So the JetStream API is out of their reach as well.
+//   - Whoever comes over TCP must sign in with a token, and may subscribe and publish
+//     to what [Config.Authenticate] grants and to nothing else. The JetStream API is out
+//     of reach of those who are not granted its subjects.
+//   - A client in an [Account] of its own hears what is published there, and of the
+//     node's account what the account names. Its requests to the node's account say
+//     who asks, and [Server.Requester] believes no header that a client wrote.
 //   - No secret that a client presents reaches the log.
 //
-// What is not: the server puts no lock on its directory. Two servers on one
+// What is not: accounts are never taken away, so who admits clients bounds their number.
+// The server puts no lock on its directory. Two servers on one
 // directory destroy it; the caller holds the lock. A client's rights are
 // fixed when it signs in: whoever takes a token's rights away must also call
 // [Server.Disconnect].

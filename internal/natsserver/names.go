@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strings"
+	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -64,6 +65,9 @@ func (s *Server) Requester(h nats.Header) (Requester, bool) {
 	if len(said) != 1 {
 		return Requester{}, false
 	}
+	if known, ok := s.requesters.get(said[0]); ok {
+		return known, true
+	}
 	var info struct {
 		User   string `json:"user"`
 		Host   string `json:"host"`
@@ -76,5 +80,40 @@ func (s *Server) Requester(h nats.Header) (Requester, bool) {
 	if !ok {
 		return Requester{}, false
 	}
-	return Requester{Name: name, Host: info.Host, Client: info.Client}, true
+	who := Requester{Name: name, Host: info.Host, Client: info.Client}
+	s.requesters.put(said[0], who)
+	return who, true
+}
+
+// requesters spares reading what was read before: the server says the same of a
+// connection for as long as it measures the same round trip. Only what bears a good
+// signature is kept. When full it starts anew.
+type requesters struct {
+	mu    sync.RWMutex
+	known map[string]Requester
+}
+
+// Bounds of what is kept; a text has some 300 bytes, of which a client chooses few.
+const (
+	maxRequesters    = 2048
+	maxRequesterText = 1024
+)
+
+func (r *requesters) get(said string) (Requester, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	who, ok := r.known[said]
+	return who, ok
+}
+
+func (r *requesters) put(said string, who Requester) {
+	if len(said) > maxRequesterText {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.known == nil || len(r.known) >= maxRequesters {
+		r.known = make(map[string]Requester)
+	}
+	r.known[strings.Clone(said)] = who
 }

@@ -19,6 +19,8 @@ type Server struct {
 	log      *logger
 	storeDir string
 	listens  bool
+
+	requesters requesters
 }
 
 // Start runs a server. It returns when all streams are recovered and JetStream
