@@ -29,6 +29,7 @@ import (
 	"github.com/tokenledger/tokenledger/internal/httpapi"
 	"github.com/tokenledger/tokenledger/internal/identity"
 	"github.com/tokenledger/tokenledger/internal/ledger"
+	"github.com/tokenledger/tokenledger/internal/natscreds"
 	"github.com/tokenledger/tokenledger/internal/natsserver"
 	"github.com/tokenledger/tokenledger/internal/telemetry"
 	"github.com/tokenledger/tokenledger/internal/usage"
@@ -254,7 +255,7 @@ func (s *Server) externalOptions(name string) []nats.Option {
 		}),
 	}
 	if s.cfg.NATSCreds != "" {
-		options = append(options, nats.UserCredentials(s.cfg.NATSCreds))
+		options = append(options, natscreds.User(s.cfg.NATSCreds))
 	}
 	return options
 }
@@ -389,6 +390,9 @@ func (s *Server) open(ctx context.Context) error {
 	s.warm()
 	s.watch()
 	s.enforceUnused()
+	if err := s.answerCallout(ctx); err != nil {
+		return err
+	}
 	s.figures()
 	var handler http.Handler = httpapi.New(httpapi.Config{
 		Ledger: door, Logger: s.cfg.Logger, Observe: s.metrics.Observe, Metrics: s.metrics.Handler(),
