@@ -27,6 +27,7 @@ type documented struct {
 	t      *testing.T
 	dir    string
 	port   int
+	conf   string
 	server *natsd.Server
 }
 
@@ -61,8 +62,10 @@ func newDocumented(t *testing.T) *documented {
 		fmt.Fprintf(&public, "%s: %s\n", name, key)
 	}
 	d.write("keys.conf", public.String())
-	d.write("server.conf", string(conf))
+	d.conf = strings.Replace(string(conf), `"/var/lib/nats"`, strconv.Quote(d.file("store")), 1)
+	d.configure()
 	d.start()
+	d.configure() // with the port that was found
 	t.Cleanup(d.stop)
 	return d
 }
@@ -76,13 +79,23 @@ func (d *documented) write(name, content string) {
 	}
 }
 
+// configure writes the server's configuration.
+func (d *documented) configure() {
+	d.t.Helper()
+	const listens = `listen: "127.0.0.1:4222"`
+	if !strings.Contains(d.conf, listens) {
+		d.t.Fatal("docs/nats/server.conf does not listen where this test thinks")
+	}
+	d.write("server.conf", strings.Replace(d.conf, listens, fmt.Sprintf("listen: \"127.0.0.1:%d\"", d.port), 1))
+}
+
 func (d *documented) start() {
 	d.t.Helper()
 	opts, err := natsd.ProcessConfigFile(d.file("server.conf"))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	opts.Port, opts.StoreDir, opts.NoSigs, opts.NoLog = d.port, d.file("store"), true, true
+	opts.NoSigs, opts.NoLog = true, true
 	if d.server, err = natsd.NewServer(opts); err != nil {
 		d.t.Fatal(err)
 	}
@@ -436,6 +449,49 @@ func TestCalloutAfterTheServerWasAway(t *testing.T) {
 	})
 	eventually(t, "it is put out", func(context.Context) bool { return !g.IsConnected() })
 	g.Close()
+}
+
+// A tenant is added while the server runs. Who was in before is in afterwards, too: the
+// server ends the connections that were let in by the callout, and they come back.
+func TestCalloutTenantAdded(t *testing.T) {
+	t.Parallel()
+	d := newDocumented(t)
+	n := d.node()
+	n.start()
+	c := n.client()
+	reader := []string{"ledger:revocations:read"}
+	_, old := generate(t, c, api.GenerateRequest{Name: "in before", Tenant: "acme", Scopes: reader})
+	tok, late := generate(t, c, api.GenerateRequest{Name: "of the new tenant", Tenant: "late", Scopes: reader})
+	g := d.guest(old)
+	heardOld := g.hear("ledger.acme.revoked")
+	if nc, err := nats.Connect(d.url(), nats.Token(late), nats.MaxReconnects(0)); err == nil {
+		nc.Close()
+		t.Fatal("a client is in before its tenant has an account")
+	}
+	begin := strings.Index(d.conf, "  TENANT-acme {")
+	end := begin + strings.Index(d.conf[begin:], "\n  }\n") + len("\n  }\n")
+	d.conf = d.conf[:end] + strings.ReplaceAll(d.conf[begin:end], "acme", "late") + d.conf[end:]
+	d.configure()
+	if err := d.server.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	heardLate := d.guest(late).hear("ledger.late.revoked")
+	if _, err := c.Revoke(t.Context(), tok.ID, api.RevokeRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := subjectOf(t, await(t, "the new tenant hears", heardLate)); got != tok.ID {
+		t.Errorf("heard of %s", got)
+	}
+	eventually(t, "who was in before hears", func(ctx context.Context) bool {
+		other, err := c.Generate(ctx, api.GenerateRequest{Name: "of acme", Tenant: "acme"})
+		if err != nil {
+			return false
+		}
+		if _, err := c.Revoke(ctx, other.Value.Token.ID, api.RevokeRequest{}); err != nil {
+			return false
+		}
+		return g.IsConnected() && len(heardOld) > 0
+	})
 }
 
 func TestCalloutFlagsThatDoNotFit(t *testing.T) {
