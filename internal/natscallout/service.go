@@ -19,6 +19,10 @@ const (
 	// workers answer requests, each one at a time: a token of which the node has not
 	// heard yet is waited for, up to half a second.
 	workers = 128
+	// share is how many of them one address may keep busy, and crowd how many more work
+	// for all addresses that want more than that. So who tries out forged tokens from one
+	// address keeps nobody else waiting, and many clients behind one address are still let in.
+	share, crowd = 32, 32
 	// waiting bounds the requests that wait for one.
 	waiting = 1024
 	// giveUp is how long after its arrival a request is still answered. The server waits
@@ -39,6 +43,9 @@ type Service struct {
 	system system
 	inside inside
 	queue  chan arrival
+	// crowded are requests, decoded, from addresses that have their share of workers.
+	crowded chan decoded
+	busy    shares
 	// dropped counts requests that were not answered in time.
 	dropped atomic.Uint64
 	// notBefore is when connections may be ended again; of putOut's goroutine.
@@ -53,6 +60,11 @@ type arrival struct {
 	at  time.Time
 }
 
+type decoded struct {
+	arrival
+	request
+}
+
 // Start answers requests from when it returns, if the ledger may be relied on then, until
 // Close. An error says what is wrong with the settings or the connections.
 func Start(ctx context.Context, cfg Config) (*Service, error) {
@@ -62,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	if cfg.TTL < ShortestTTL || cfg.TTL > LongestTTL {
 		return nil, fmt.Errorf("clients cannot be let in for %s; it takes %s to %s", cfg.TTL, ShortestTTL, LongestTTL)
 	}
-	s := &Service{cfg: cfg, log: cfg.Logger, system: system{cfg.System}, queue: make(chan arrival, waiting)}
+	s := &Service{cfg: cfg, log: cfg.Logger, system: system{cfg.System}, queue: make(chan arrival, waiting), crowded: make(chan decoded, waiting)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -78,6 +90,9 @@ func Start(ctx context.Context, cfg Config) (*Service, error) {
 	s.stop = stop
 	for range workers {
 		s.wg.Go(func() { s.work(running) })
+	}
+	for range crowd {
+		s.wg.Go(func() { s.workForTheCrowd(running) })
 	}
 	s.wg.Go(func() { s.look(running) })
 	if cfg.System != nil {
@@ -175,17 +190,27 @@ func (s *Service) work(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case a := <-s.queue:
-			s.answer(ctx, a)
+			s.take(ctx, a)
 		}
 	}
 }
 
-// answer answers one request. What cannot be read is not answered; the server refuses the
-// client when it has waited long enough.
-func (s *Service) answer(ctx context.Context, a arrival) {
-	ctx, cancel := context.WithDeadline(ctx, a.at.Add(giveUp))
-	defer cancel()
-	if ctx.Err() != nil {
+func (s *Service) workForTheCrowd(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case d := <-s.crowded:
+			s.answer(ctx, d)
+		}
+	}
+}
+
+// take reads one request and answers it, or leaves it to those who work for the crowd. What
+// cannot be read is not answered; the server refuses the client when it has waited long
+// enough.
+func (s *Service) take(ctx context.Context, a arrival) {
+	if time.Since(a.at) > giveUp {
 		s.dropped.Add(1)
 		return
 	}
@@ -194,13 +219,32 @@ func (s *Service) answer(ctx context.Context, a arrival) {
 		s.log.Warn("a request to let a NATS client in was passed over", "error", err)
 		return
 	}
-	jwt, err := s.letIn(ctx, r)
-	if err != nil {
-		s.log.Warn("a NATS client was refused", "remote", r.host, "error", err)
+	if s.busy.take(r.host) {
+		defer s.busy.give(r.host)
+		s.answer(ctx, decoded{a, r})
+		return
 	}
-	answer, err := encode(r, jwt, s.cfg.Keys)
+	select {
+	case s.crowded <- decoded{a, r}:
+	default:
+		s.dropped.Add(1)
+	}
+}
+
+func (s *Service) answer(ctx context.Context, d decoded) {
+	ctx, cancel := context.WithDeadline(ctx, d.at.Add(giveUp))
+	defer cancel()
+	if ctx.Err() != nil {
+		s.dropped.Add(1)
+		return
+	}
+	jwt, err := s.letIn(ctx, d.request)
+	if err != nil {
+		s.log.Warn("a NATS client was refused", "remote", d.host, "error", err)
+	}
+	answer, err := encode(d.request, jwt, s.cfg.Keys)
 	if err == nil {
-		err = a.msg.Respond(answer)
+		err = d.msg.Respond(answer)
 	}
 	if err != nil {
 		s.log.Warn("a request to let a NATS client in was not answered", "error", err)

@@ -34,6 +34,18 @@ type documented struct {
 func newDocumented(t *testing.T) *documented {
 	t.Helper()
 	d := &documented{t: t, dir: t.TempDir(), port: natsd.RANDOM_PORT}
+	d.makeKeys()
+	d.configure()
+	d.start()
+	d.configure() // with the port that was found
+	t.Cleanup(d.stop)
+	return d
+}
+
+// makeKeys makes the keys of docs/nats-external.md, and takes the configuration.
+func (d *documented) makeKeys() {
+	t := d.t
+	t.Helper()
 	conf, err := os.ReadFile("../../docs/nats/server.conf")
 	if err != nil {
 		t.Fatal(err)
@@ -63,11 +75,6 @@ func newDocumented(t *testing.T) *documented {
 	}
 	d.write("keys.conf", public.String())
 	d.conf = strings.Replace(string(conf), `"/var/lib/nats"`, strconv.Quote(d.file("store")), 1)
-	d.configure()
-	d.start()
-	d.configure() // with the port that was found
-	t.Cleanup(d.stop)
-	return d
 }
 
 func (d *documented) file(name string) string { return filepath.Join(d.dir, name) }
@@ -91,6 +98,12 @@ func (d *documented) configure() {
 
 func (d *documented) start() {
 	d.t.Helper()
+	d.begin()
+	d.ready()
+}
+
+func (d *documented) begin() {
+	d.t.Helper()
 	opts, err := natsd.ProcessConfigFile(d.file("server.conf"))
 	if err != nil {
 		d.t.Fatal(err)
@@ -100,6 +113,10 @@ func (d *documented) start() {
 		d.t.Fatal(err)
 	}
 	d.server.Start()
+}
+
+func (d *documented) ready() {
+	d.t.Helper()
 	if !d.server.ReadyForConnections(30 * time.Second) {
 		d.t.Fatal("the documented NATS server does not start")
 	}
