@@ -32,7 +32,7 @@ const (
 
 // The bounds of [Config.TTL].
 const (
-	ShortestTTL = 10 * time.Second
+	ShortestTTL = 5 * time.Second
 	LongestTTL  = 24 * time.Hour
 )
 

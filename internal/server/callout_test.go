@@ -423,14 +423,13 @@ func TestCalloutOfAnotherNode(t *testing.T) {
 func TestCalloutWithoutTheSystemAccount(t *testing.T) {
 	t.Parallel()
 	d := newDocumented(t)
-	n := d.node("--nats-callout-ttl", "10s")
+	n := d.node("--nats-callout-ttl", "5s")
 	n.start()
 	c := n.client()
 	tok, secret := generate(t, c, api.GenerateRequest{Name: "comes back", Scopes: []string{"ledger:revocations:read"}})
 	g := d.guest(secret)
 	heard := g.hear("ledger.default.revoked")
 	await(t, "it is let in again", g.back)
-	await(t, "it is let in again, and again", g.back)
 	if err := g.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -533,8 +532,8 @@ func TestCalloutFlagsThatDoNotFit(t *testing.T) {
 		"credentials alone":       {append([]string{"--nats-callout-creds", d.file("CALLOUT")}, base...), 2, "--nats-callout-key"},
 		"the system alone":        {append([]string{"--nats-sys-creds", d.file("SYSTEM")}, base...), 2, "--nats-callout-key"},
 		"a ttl alone":             {append([]string{"--nats-callout-ttl", "1m"}, base...), 2, "--nats-callout-key"},
-		"a short ttl":             {append([]string{"--nats-callout-ttl", "1s"}, append(base, key...)...), 2, "10s"},
-		"a negative ttl":          {append([]string{"--nats-callout-ttl=-1m"}, append(base, key...)...), 2, "10s"},
+		"a short ttl":             {append([]string{"--nats-callout-ttl", "1s"}, append(base, key...)...), 2, "5s"},
+		"a negative ttl":          {append([]string{"--nats-callout-ttl=-1m"}, append(base, key...)...), 2, "5s"},
 		"one account for all":     {append([]string{"--nats-callout-account", "TENANTS"}, append(base, key...)...), 2, "{tenant}"},
 		"root is a tenant":        {append([]string{"--nats-callout-root-account", "TENANT-x"}, append(base, key...)...), 2, "TENANT-x"},
 		"a user's key as account": {append([]string{"--nats-callout-key", d.file("NODE"), "--nats-callout-creds", d.file("CALLOUT")}, base...), 2, "an account"},
