@@ -17,8 +17,10 @@ type serveCmd struct {
 	NATSListen string `name:"nats-listen" env:"TOKENLEDGER_NATS_LISTEN" default:"127.0.0.1:4222" placeholder:"ADDR" help:"Address of the embedded NATS server's listener for subscribers, or off; port 0 picks one."`
 
 	NATSURL   string `name:"nats-url" env:"TOKENLEDGER_NATS_URL" placeholder:"URL" help:"Use this NATS server instead of the embedded one."`
-	NATSCreds string `name:"nats-creds" env:"TOKENLEDGER_NATS_CREDS" placeholder:"FILE" help:"Credentials for --nats-url."`
+	NATSCreds string `name:"nats-creds" env:"TOKENLEDGER_NATS_CREDS" placeholder:"FILE" help:"Credentials for --nats-url: a .creds file, or the seed of a user nkey."`
 	Replicas  int    `env:"TOKENLEDGER_REPLICAS" default:"1" placeholder:"N" help:"Replicas of the stream, with --nats-url."`
+
+	Callout calloutFlags `embed:""`
 
 	BootstrapTokenFile string `env:"TOKENLEDGER_BOOTSTRAP_TOKEN_FILE" placeholder:"FILE" help:"Write a new ledger's root token here, for its owner's eyes alone, instead of printing it."`
 	ReadyFile          string `env:"TOKENLEDGER_READY_FILE" placeholder:"FILE" help:"Write the node's addresses here when it is ready."`
@@ -79,7 +81,7 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) error {
 	go boundMemory(ctx)
 	node, err := server.Start(ctx, server.Config{
 		DataDir: c.Data, HTTP: c.HTTP, NATSListen: c.NATSListen,
-		NATSURL: c.NATSURL, NATSCreds: c.NATSCreds, Replicas: c.Replicas,
+		NATSURL: c.NATSURL, NATSCreds: c.NATSCreds, Replicas: c.Replicas, Callout: c.Callout.config(),
 		BootstrapTokenFile: c.BootstrapTokenFile, ReadyFile: c.ReadyFile, TokenPrefix: c.TokenPrefix,
 		StrictUsage: c.UsageDurability == "strict", UsageWindow: c.UsageWindow, MaxStaleness: c.MaxStaleness,
 		FailureLimit: c.FailureLimit,

@@ -31,6 +31,8 @@ type Config struct {
 	// NATSURL, if set, is used in the place of the embedded server, with the
 	// credentials in NATSCreds, if set.
 	NATSURL, NATSCreds string
+	// Callout lets clients into the server of NATSURL; its zero value lets in nobody.
+	Callout CalloutConfig
 	// Replicas of the stream; zero is one. More need NATSURL.
 	Replicas int
 	// BootstrapTokenFile gets the first root token of a new ledger, for its
@@ -100,6 +102,9 @@ func (cfg *Config) check() error {
 		return misused("--replicas %d needs a NATS cluster: give its --nats-url", cfg.Replicas)
 	case cfg.NATSCreds != "" && cfg.NATSURL == "":
 		return misused("--nats-creds goes with --nats-url; the embedded server needs none")
+	}
+	if err := cfg.Callout.check(cfg.NATSURL); err != nil {
+		return err
 	}
 	for flag, file := range map[string]string{"--ready-file": cfg.ReadyFile, "--bootstrap-token-file": cfg.BootstrapTokenFile} {
 		// Known before anything is written, and a ledger made.

@@ -29,6 +29,7 @@ import (
 	"github.com/tokenledger/tokenledger/internal/httpapi"
 	"github.com/tokenledger/tokenledger/internal/identity"
 	"github.com/tokenledger/tokenledger/internal/ledger"
+	"github.com/tokenledger/tokenledger/internal/natscreds"
 	"github.com/tokenledger/tokenledger/internal/natsserver"
 	"github.com/tokenledger/tokenledger/internal/secretscan"
 	"github.com/tokenledger/tokenledger/internal/telemetry"
@@ -256,7 +257,7 @@ func (s *Server) externalOptions(name string) []nats.Option {
 		}),
 	}
 	if s.cfg.NATSCreds != "" {
-		options = append(options, nats.UserCredentials(s.cfg.NATSCreds))
+		options = append(options, natscreds.User(s.cfg.NATSCreds))
 	}
 	return options
 }
@@ -391,6 +392,9 @@ func (s *Server) open(ctx context.Context) error {
 	s.warm()
 	s.watch()
 	s.enforceUnused()
+	if err := s.answerCallout(ctx); err != nil {
+		return err
+	}
 	s.figures()
 	var handler http.Handler = httpapi.New(httpapi.Config{
 		Ledger: door, Logger: s.cfg.Logger, Observe: s.metrics.Observe, Metrics: s.metrics.Handler(),
