@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,8 +49,9 @@ const (
 // short is carried on by sending it again.
 //
 // With an Idempotency-Key, what an earlier request with it imported counts as imported,
-// not as there before. The key stands for the import that begins with the same line:
-// there is no end of an import to compare before it is reached.
+// not as there before. The key stands for the import that begins with the same line,
+// those that were refused left out: there is no end of an import to compare before it is
+// reached.
 //
 // An Importing belongs to one goroutine; the batches that it gives may be awaited in
 // another.
@@ -59,7 +61,6 @@ type Importing struct {
 	idem events.Idempotency
 	// asked are tenants whose memory of the key was looked at, with what was found.
 	asked map[string]error
-	begun bool
 }
 
 // maxAsked bounds Importing.asked.
@@ -119,9 +120,10 @@ func (im *Importing) Submit(ctx context.Context, lines []Import) (*ImportBatch, 
 		return nil, &Error{Kind: Unavailable, Code: "import_stopped", Detail: "the import was broken off while it waited for its turn", Hint: "send it again: what was imported is known then", Cause: ctx.Err()}
 	}
 	leave := func() { <-im.h.importSlots }
-	if !im.begun && im.c.IdempotencyKey != "" {
+	first := slices.IndexFunc(lines, func(line Import) bool { return line.Refused == nil })
+	if im.idem.Key == "" && im.c.IdempotencyKey != "" && first >= 0 {
 		// Held until the first batch shows what the key was used for.
-		unlock, err := im.claimKey(lines)
+		unlock, err := im.claimKey(lines[first:])
 		if err != nil {
 			leave()
 			return nil, err
@@ -129,7 +131,6 @@ func (im *Importing) Submit(ctx context.Context, lines []Import) (*ImportBatch, 
 		free := leave
 		leave = func() { unlock(); free() }
 	}
-	im.begun = true
 	b := &ImportBatch{lines: make([]Imported, len(lines)), done: make(chan struct{}), seq: im.h.state.Applied()}
 	now := im.h.now()
 	facts, hashes := im.decide(b, lines, now)
@@ -177,16 +178,10 @@ func (b *ImportBatch) Wait() ImportedBatch {
 }
 
 // claimKey settles what the Idempotency-Key stands for and whether it was used for
-// something else in a tenant of these lines, and takes its lock.
+// something else in a tenant of these lines, and takes its lock. The first of them was
+// not refused, and is the first of the import that was not.
 func (im *Importing) claimKey(lines []Import) (unlock func(), err error) {
-	var first Import
-	for _, line := range lines {
-		if line.Refused == nil {
-			first = line
-			break
-		}
-	}
-	if im.idem, err = fingerprint(im.c, "import", first); err != nil {
+	if im.idem, err = fingerprint(im.c, "import", lines[0]); err != nil {
 		return nil, err
 	}
 	unlock = im.h.keys.lock(im.idem.Key)

@@ -33,4 +33,7 @@ type ValidateVerdict struct {
 	Token *ValidToken `json:"token,omitempty"`
 	// Reason is there when not Active.
 	Reason string `json:"reason,omitempty" enum:"malformed,unknown,bad_secret,revoked,expired,not_yet_valid,suspended,insufficient_scope,site_mismatch,ip_denied"`
+	// Code is there, in the place of a reason, when not Active and the reason is not told:
+	// too_many_failures.
+	Code string `json:"code,omitempty"`
 }

@@ -95,7 +95,9 @@ func (i *importing) answer() error {
 		}
 		out.err = err
 	}
-	if out.err != nil {
+	// Who reads while it sends comes to the refusal without our reading the rest.
+	_, duplex := i.out.(*direct)
+	if out.err != nil || duplex && !i.ended && out.results == 0 {
 		_ = i.c.controller().SetReadDeadline(time.Unix(1, 0))
 	}
 	close(stop)

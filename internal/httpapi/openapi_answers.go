@@ -23,9 +23,8 @@ func (rt *route) refusals() []int {
 	add(rt.access != accessOpen, http.StatusUnauthorized, http.StatusTooManyRequests)
 	add(rt.needs != "", http.StatusForbidden)
 	add(strings.Contains(rt.path, "{"), http.StatusNotFound)
-	// Of lines, each has an outcome of its own.
-	add(rt.in != nil && !rt.ndjson, http.StatusRequestEntityTooLarge)
-	add(rt.writes && !rt.ndjson, http.StatusGatewayTimeout)
+	add(rt.in != nil, http.StatusRequestEntityTooLarge)
+	add(rt.writes && !rt.ndjson, http.StatusGatewayTimeout) // each line has an outcome of its own
 	add(rt.tagged && rt.method == http.MethodGet, http.StatusNotModified)
 	add(rt.tagged && rt.writes, http.StatusPreconditionFailed)
 	all = append(all, rt.more...)

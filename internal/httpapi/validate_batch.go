@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -21,7 +22,7 @@ func validateBatch(c *call) error {
 	if err != nil {
 		return err
 	}
-	verdicts, asOf, err := c.api.Ledger.ValidateMany(c.r.Context(), c.session, cmds, minSeq)
+	verdicts, over, asOf, err := c.api.Ledger.ValidateMany(c.r.Context(), c.session, cmds, minSeq)
 	if err != nil {
 		return err
 	}
@@ -30,7 +31,9 @@ func validateBatch(c *call) error {
 		if i > 0 {
 			body = append(body, ',')
 		}
-		if body, err = wire.AppendVerdict(body, v); err != nil {
+		if e, ok := errors.AsType[*commands.Error](over[i]); ok {
+			body = append(append(append(body, `{"active":false,"code":"`...), e.Code...), '"')
+		} else if body, err = wire.AppendVerdict(body, v); err != nil {
 			return err
 		}
 		body = append(body, '}')

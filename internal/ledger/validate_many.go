@@ -10,12 +10,15 @@ import (
 // ValidateMany is Validate for up to [commands.MaxValidations] tokens: the caller is
 // admitted once, and all verdicts, and the use of the caller's own token, are put on
 // record together before it returns. Where one of the validations cannot be made, none is.
-func (l *Ledger) ValidateMany(ctx context.Context, s auth.Session, cmds []commands.Validate, minSeq uint64) (verdicts []commands.Verdict, asOf uint64, err error) {
+//
+// over has, for a token that is not good, the error of the bound on failures where it was
+// passed: its reason is not to be told. The others are answered all the same.
+func (l *Ledger) ValidateMany(ctx context.Context, s auth.Session, cmds []commands.Validate, minSeq uint64) (verdicts []commands.Verdict, over []error, asOf uint64, err error) {
 	if _, err := l.authorize(ctx, s, commands.TokensValidate, ""); err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	if err := commands.CheckMany(cmds); err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	if !s.Holds(commands.Root) {
 		for i := range cmds {
@@ -23,22 +26,21 @@ func (l *Ledger) ValidateMany(ctx context.Context, s auth.Session, cmds []comman
 		}
 	}
 	if err := l.reach(ctx, minSeq); err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	if verdicts, asOf, err = l.Judge.JudgeMany(ctx, cmds); err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	// As for one: the answer has to be fresh when it goes out.
 	if err := l.Freshness.Fresh(); err != nil {
-		return nil, 0, err
+		return nil, nil, 0, err
 	}
 	uses, now := s.TakeUse(), l.Now()
+	over = make([]error, len(verdicts))
 	for i, v := range verdicts {
 		use := v.Use(s.Actor, s.Tenant, cmds[i], now)
-		// Above the bound of failures the record is shortened; the others of the batch
-		// are to be answered all the same, so nothing is refused here.
-		_ = l.Auth.Failures.Judge(&use, s.Actor.TokenID, cmds[i].ClientIP)
+		over[i] = l.Auth.Failures.Judge(&use, s.Actor.TokenID, cmds[i].ClientIP)
 		uses = append(uses, use)
 	}
-	return verdicts, asOf, l.Uses.Record(ctx, uses...)
+	return verdicts, over, asOf, l.Uses.Record(ctx, uses...)
 }

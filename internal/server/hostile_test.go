@@ -35,6 +35,7 @@ func (n *node) raw(request string) (statuses []int) {
 			return statuses
 		}
 		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
 		statuses = append(statuses, res.StatusCode)
 	}
 }

@@ -445,3 +445,62 @@ http {
 	})
 	return "http://" + addr
 }
+
+// TestAnImportThatIsRefusedIsToldAtOnce shows that a client which sends while it reads
+// hears of the refusal before it has sent the rest.
+func TestAnImportThatIsRefusedIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	n := newNode(t)
+	n.start()
+	if status, _, body := n.ask("POST", "/v1/tokens", n.token, `{"name":"x"}`, "Idempotency-Key", "used"); status != 201 {
+		t.Fatalf("%s", body)
+	}
+	in, feed := io.Pipe()
+	defer feed.Close()
+	go func() { _, _ = io.WriteString(feed, importLine("refused", 0)) }()
+	_, err := n.client().Import(t.Context(), in, nil, client.WithIdempotencyKey("used"))
+	if problem(err).Code != "idempotency_key_reused" {
+		t.Errorf("got %v", err)
+	}
+	// Lines that are refused do not count for what the key stands for.
+	for _, first := range []string{"", "not a line\n"} {
+		in, feed := io.Pipe()
+		decided := make(chan struct{}, 2)
+		go func() {
+			if first != "" {
+				_, _ = io.WriteString(feed, first)
+				<-decided // by itself
+			}
+			_, _ = io.WriteString(feed, importLine("key", 0))
+			feed.Close()
+		}()
+		if w, err := n.client().Import(t.Context(), in, func(api.ImportResult) error { decided <- struct{}{}; return nil }, client.WithIdempotencyKey("stands-for")); err != nil || w.Value.Imported != 1 {
+			t.Errorf("begun with %q: %+v, %v", first, w, err)
+		}
+	}
+	if got := count(t, n, api.ListRequest{Site: "refused"}); got != 0 {
+		t.Errorf("%d keys were imported", got)
+	}
+}
+
+// announce begins a request with a body of so many bytes, and gives the answer that comes
+// before any of them is sent.
+func (n *node) announce(path string, size int64) (int, http.Header, []byte) {
+	n.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", path, n.token, size)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return res.StatusCode, res.Header, body
+}

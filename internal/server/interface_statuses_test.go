@@ -111,6 +111,9 @@ func (w *statusWorld) provoke(t *testing.T, o operation, want int) (int, http.He
 	case http.StatusPreconditionFailed:
 		return n.send(o, a.with(a.path, a.body, "If-Match", `"other"`), n.token)
 	case http.StatusRequestEntityTooLarge:
+		if o.id == "post-v1-tokens-import" { // which may be larger than a test should send
+			return n.announce(o.path, 3<<30)
+		}
 		return n.send(o, a.with(a.path, strings.Repeat(" ", 32<<20)), n.token)
 	case http.StatusTooManyRequests:
 		var status int
