@@ -223,7 +223,7 @@ func TestErrorsTellWhatWhyAndWhatToDo(t *testing.T) {
 }
 
 func TestTheStatusOfTheAnswerDecidesTheExitCode(t *testing.T) {
-	for status, want := range map[int]int{400: 1, 401: 3, 403: 3, 404: 1, 409: 1, 422: 1, 429: 1, 500: 1, 502: 5, 503: 5, 504: 5} {
+	for status, want := range map[int]int{400: 1, 401: 3, 403: 3, 404: 1, 409: 1, 422: 1, 429: 5, 500: 1, 502: 5, 503: 5, 504: 5} {
 		if o := run(t, answer(status, api.Problem{Status: status, Detail: "d"}), "", "projection", "status"); o.code != want || o.stdout != "" {
 			t.Errorf("status %d gave %+v; want exit code %d", status, o, want)
 		}

@@ -31,6 +31,9 @@ func importKeys(c *call) error {
 	if err != nil {
 		return err
 	}
+	if c.r.ContentLength > maxImport {
+		return tooLarge(maxImport)
+	}
 	leave, err := c.api.imports.enter(c.session.Tenant)
 	if err != nil {
 		return err
