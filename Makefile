@@ -9,7 +9,7 @@ TOOLS := $(CURDIR)/bin/tools
 GOLANGCI_LINT_VERSION := v2.15.0
 DATA ?= ./tokenledger-data
 
-.PHONY: help build run test race fuzz chaos lint openapi bench clean
+.PHONY: help build run tools test race fuzz chaos lint openapi bench clean
 
 help: ## Show what there is to make
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,11 @@ run: build ## Run a node on this machine, with its data in DATA
 
 # The race detector sleeps a second at the end of each package's tests, for goroutines
 # that are still running then; a tenth is enough for those that are left.
+tools: ## Install the programs of others that the tests run (Debian; as root the first time)
+	@internal/interop/setup.sh
+
 test: export GORACE ?= atexit_sleep_ms=100
-test: ## Run every test, with the race detector (under 5 minutes on 2 cores)
+test: tools ## Run every test, with the race detector (under 5 minutes on 2 cores)
 	go test -race -timeout 8m ./...
 
 race: test ## The same: the tests always run with the race detector

@@ -25,7 +25,7 @@ func (c Caller) Holds(p Permission) bool {
 
 // NotGood is the answer to whoever calls with a token that is not good. It does not
 // say why not: its bearer may be a thief.
-func NotGood() error {
+func NotGood() *Error {
 	return &Error{Kind: Unauthenticated, Code: "invalid_token",
 		Detail: "the token that the request bears is not good",
 		Hint:   "it may be mistyped, expired, revoked, suspended or bound to another network; an admin of the ledger can look it up by its id"}

@@ -179,15 +179,27 @@ func decideHeld(t *tokens.Credential, cmd Validate, now time.Time) Reason {
 	if reason := notActive(t, now); reason != "" {
 		return reason
 	}
-	switch {
-	case !coversAll(t.Scopes, cmd.Scopes):
+	if !coversAll(t.Scopes, cmd.Scopes) {
 		return InsufficientScope
+	}
+	return notHere(t, cmd)
+}
+
+// notHere gives the reason that lies in where a token is presented.
+func notHere(t *tokens.Credential, cmd Validate) Reason {
+	switch {
 	case cmd.Site != "" && t.Site != "" && cmd.Site != t.Site:
 		return SiteMismatch
 	case !inside(t.AllowedCIDRs, cmd.ClientIP):
 		return IPDenied
 	}
 	return ""
+}
+
+// LacksScopeAlone reports a token that is good, and good here, and lacks a scope that
+// cmd asked for. InsufficientScope says less: it is the first reason of several.
+func (v Verdict) LacksScopeAlone(cmd Validate) bool {
+	return v.Reason == InsufficientScope && notHere(&v.Token, cmd) == ""
 }
 
 // notActive gives the reason that lies in the token's life, empty for one that is

@@ -98,8 +98,11 @@ var mayImport = []struct {
 	{"internal/wire", []string{"commands", "commands/secret", "client/api"}},
 	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit", "audit/questions", "internal/auth", "internal/ledger", "internal/secretscan", "internal/wire", "client/api"}},
 	{"internal/natsapi", []string{"events", "commands", "commands/secret", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
+	{"internal/extauthz", []string{"events", "commands", "commands/secret", "projections/tokens", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
 	// The composition root knows everything.
 	{"internal/server", []string{"*", "*/*"}},
+	// Tests alone.
+	{"internal/interop", nil},
 	// The bench stands outside of the node and measures its parts.
 	{"internal/bench", []string{"*", "*/*"}},
 	{"cmd/tokenledger", []string{"audit", "audit/verify", "client", "client/api", "commands", "commands/secret", "internal/server", "internal/archive", "internal/backup", "internal/bench", "internal/config", "internal/doctor", "internal/follower", "internal/httpapi", "internal/identity", "projections"}},
@@ -134,6 +137,8 @@ func TestHeavyLibrariesStayInTheirRooms(t *testing.T) {
 		"github.com/vbauerster/mpb/v8":     {"cmd/tokenledger"},
 		"github.com/prometheus/":           {"internal/telemetry"},
 		"github.com/danielgtaylor/huma/v2": {"internal/httpapi"},
+		"google.golang.org/grpc":           {"internal/extauthz"},
+		"github.com/envoyproxy/":           {"internal/extauthz"},
 	} {
 		for importPath, p := range packages(t) {
 			name, own := ours(importPath)

@@ -14,10 +14,10 @@ import (
 )
 
 type benchCmd struct {
-	Suites   []string      `arg:"" optional:"" name:"suite" help:"generate, generate-1, revoke, validate-http, validate-nats, validate-flood, import, replay, rebuild, audit-append, audit-verify, audit-proof, trace, as-of or memory; all of them if none is named."`
+	Suites   []string      `arg:"" optional:"" name:"suite" help:"generate, generate-1, revoke, validate-http, forward-auth, validate-nats, validate-flood, import, replay, rebuild, audit-append, audit-verify, audit-proof, trace, as-of or memory; all of them if none is named."`
 	Duration time.Duration `default:"2s" help:"How long each measurement runs before the other has its turn."`
 	Rounds   int           `default:"5" placeholder:"N" help:"How often product and floor have their turns."`
-	Tokens   int           `default:"1000000" placeholder:"N" help:"Tokens of validate-http, validate-nats, as-of and memory, and events of replay, rebuild, trace and the audit suites."`
+	Tokens   int           `default:"1000000" placeholder:"N" help:"Tokens of validate-http, forward-auth, validate-nats, as-of and memory, and events of replay, rebuild, trace and the audit suites."`
 	Dir      string        `placeholder:"DIR" help:"Where the temporary data goes, about 1.5 GB for a million tokens; it is removed at the end. Name the disk that the ledger is to be on. Without it, the system's directory for temporary files."`
 
 	form
@@ -27,7 +27,7 @@ type benchCmd struct {
 func (benchCmd) Help() string {
 	return `Every figure stands beside a floor, measured in turns with it in the same run: what the job costs on this machine with the same parts and without the product. The ratio of the two is what to compare between machines.
 
-generate, generate-1 and revoke stand beside single publications to a JetStream stream with SyncAlways, validate-http beside a bare net/http handler that reads and answers the same JSON, validate-nats beside a bare micro service that answers with what it was sent, validate-flood beside the same validations without the flood, import beside atomic batches of 1,000 such events, replay (from the stream) and rebuild (from the audit log) beside an ordered consumer that counts, audit-append beside the SHA-256 of the same entries and one sync a batch, audit-verify beside the SHA-256 of as many entries and nodes on one core, audit-proof beside one read of a tile, trace beside reading the token's events, as-of beside a walk over all tokens, memory (where less is better, and which takes minutes) beside a node with an empty ledger. No node has to run, and none is touched.
+generate, generate-1 and revoke stand beside single publications to a JetStream stream with SyncAlways, validate-http beside a bare net/http handler that reads and answers the same JSON, forward-auth beside one that reads and writes the same headers, validate-nats beside a bare micro service that answers with what it was sent, validate-flood beside the same validations without the flood, import beside atomic batches of 1,000 such events, replay (from the stream) and rebuild (from the audit log) beside an ordered consumer that counts, audit-append beside the SHA-256 of the same entries and one sync a batch, audit-verify beside the SHA-256 of as many entries and nodes on one core, audit-proof beside one read of a tile, trace beside reading the token's events, as-of beside a walk over all tokens, memory (where less is better, and which takes minutes) beside a node with an empty ledger. No node has to run, and none is touched.
 
 Example:
 

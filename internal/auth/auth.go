@@ -58,6 +58,19 @@ func (s Session) TakeUse() []commands.Use {
 	return []commands.Use{s.signedIn.use}
 }
 
+// Bears reports whether presented is the very token that the caller signed in with.
+func (s Session) Bears(presented secret.Secret) bool {
+	return s.signedIn != nil && presented.Reveal() != "" && presented.Matches(s.signedIn.verdict.Token.Hash)
+}
+
+// Refuse turns the record of the use of the caller's token into that of a rejection:
+// the token was good, and what was sent with it was not.
+func (s Session) Refuse(reason commands.Reason) {
+	if s.signedIn != nil {
+		s.signedIn.use.Reason = string(reason)
+	}
+}
+
 // Authenticate judges the bearer token of a request for resource. A token that
 // is not good is recorded as rejected, and the error does not say why: its bearer
 // may be a thief.

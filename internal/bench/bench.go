@@ -18,7 +18,7 @@ type Config struct {
 	Slice time.Duration
 	// Rounds is the number of such turns.
 	Rounds int
-	// Tokens is the number of tokens of validate-http, validate-nats, as-of and memory, and of events of
+	// Tokens is the number of tokens of validate-http, forward-auth, validate-nats, as-of and memory, and of events of
 	// replay, rebuild, trace and the audit suites.
 	Tokens int
 	// Dir is where the temporary data goes; it needs about 1.5 kB for each of
@@ -78,6 +78,7 @@ func suites() []suite {
 		{"validate-http", "validations/s", runValidateHTTP},
 		{"validate-nats", "validations/s", runValidateNATS},
 		{"validate-flood", "validations/s", runFlood},
+		{"forward-auth", "requests/s", runForwardAuth},
 		{"replay", "events/s", runReplay},
 		{"rebuild", "events/s", runRebuild},
 		{"audit-append", "entries/s", runAuditAppend},

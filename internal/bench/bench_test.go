@@ -48,6 +48,7 @@ func TestEverySuiteGivesItsFigureBesideItsFloor(t *testing.T) {
 		"revoke":        {"callers", "floor_at_64_callers", "bytes_per_event", "slice_seconds"},
 		"validate-http": {"connections", "tokens", "presented", "restart_to_ready_seconds", "drain_seconds", "answered", "recorded", "value_zipf_1.1", "slice_seconds"},
 		"import":        {"events_per_batch", "floor_batches_under_way", "bytes_per_event", "slice_seconds"},
+		"forward-auth":  {"connections", "tokens", "presented", "floor_is", "value_any_token_alike", "answered", "recorded", "slice_seconds"},
 		"validate-nats": {"connections", "tokens", "presented", "answered", "recorded", "echo_in_another_account", "slice_seconds"},
 		"replay":        {"events", "mix", "bytes_per_event", "close_seconds"},
 	}

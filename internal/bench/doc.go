@@ -22,6 +22,9 @@
 //     caller that publishes messages of the size of the product's event to a
 //     JetStream stream one by one, on the same kind of embedded server with
 //     SyncAlways, on the same disk.
+//   - forward-auth: GET /v1/authorize over 32 kept connections, of a proxy whose clients
+//     bear any of 1,000 tokens. Beside a handler that reads the same headers and query,
+//     writes the same headers, and looks nothing up.
 //   - validate-http: POST /v1/tokens/validate over 32 kept connections, with all of
 //     the ledger's tokens presented in random order. Floor: a bare net/http handler
 //     that decodes the same request and answers the same shape, driven by the same

@@ -11,16 +11,14 @@ import (
 	"github.com/tokenledger/tokenledger/client/api"
 )
 
-// startBareServer serves the floor of validate-http on loopback: it reads the
-// request's JSON into the product's type and writes an answer of the product's
-// type, and looks nothing up. The server's settings are those of a node.
-func startBareServer() (addr string, stop func(), err error) {
+// startBareServer serves a floor on loopback. The server's settings are those of a node.
+func startBareServer(handle http.HandlerFunc) (addr string, stop func(), err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
 	}
 	s := &http.Server{
-		Handler:           http.HandlerFunc(answerBare),
+		Handler:           handle,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		WriteTimeout:      120 * time.Second,
@@ -35,6 +33,8 @@ func startBareServer() (addr string, stop func(), err error) {
 	}, nil
 }
 
+// answerBare is the floor of validate-http: it reads the request's JSON into the
+// product's type and writes an answer of the product's type, and looks nothing up.
 func answerBare(w http.ResponseWriter, r *http.Request) {
 	var in api.ValidateRequest
 	d := json.NewDecoder(r.Body)

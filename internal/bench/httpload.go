@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// connections is the number of the suite validate-http.
+// connections is the number of the suites validate-http and forward-auth.
 const connections = 32
 
 // connection is one kept HTTP/1.1 connection that sends the same request again and
@@ -22,27 +24,37 @@ type connection struct {
 	conn    net.Conn
 	request []byte
 	tokenAt int // where the token stands in request
-	in      []byte
+	// found stands in the answer about a token that is good.
+	found string
+	in    []byte
 }
 
-// dial connects to addr. The bearer is who asks; tokens are of that width.
+// dial connects to addr, to validate. The bearer is who asks; tokens are of that width.
 func dial(ctx context.Context, addr, bearer string, width int) (*connection, error) {
 	return dialFrom(ctx, addr, bearer, width, "203.0.113.7")
 }
 
 // dialFrom is dial for tokens that are said to come from the address ip.
 func dialFrom(ctx context.Context, addr, bearer string, width int, ip string) (*connection, error) {
+	return dialWith(ctx, addr, string(found), width, func(blank string) string {
+		body := fmt.Sprintf(`{"token":"%s","scopes":["orders:read"],"client_ip":"%s"}`, blank, ip)
+		return fmt.Sprintf("POST /v1/tokens/validate HTTP/1.1\r\nHost: %s\r\nUser-Agent: tokenledger-bench\r\n"+
+			"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", addr, bearer, len(body), body)
+	})
+}
+
+// dialWith connects to addr, to send the request that is made around a blank token of the
+// width.
+func dialWith(ctx context.Context, addr, found string, width int, request func(blank string) string) (*connection, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	blank := bytes.Repeat([]byte{'x'}, width)
-	body := fmt.Appendf(nil, `{"token":"%s","scopes":["orders:read"],"client_ip":"%s"}`, blank, ip)
-	head := fmt.Appendf(nil, "POST /v1/tokens/validate HTTP/1.1\r\nHost: %s\r\nUser-Agent: tokenledger-bench\r\n"+
-		"Authorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", addr, bearer, len(body))
+	blank := strings.Repeat("x", width)
+	text := request(blank)
 	return &connection{
-		conn: conn, request: append(head, body...), tokenAt: len(head) + bytes.Index(body, blank), in: make([]byte, 8<<10),
+		conn: conn, request: []byte(text), tokenAt: strings.Index(text, blank), found: found, in: make([]byte, 8<<10),
 	}, nil
 }
 
@@ -55,7 +67,8 @@ var (
 	statusOK      = []byte("HTTP/1.1 200 ")
 	headEnd       = []byte("\r\n\r\n")
 	contentLength = []byte("\r\nContent-Length: ")
-	found         = []byte(`"active":true`)
+	// found stands in the answer to the validation of a token that is good.
+	found = []byte(`"active":true`)
 )
 
 // validate presents token and reads the answer, which has to be that it is good.
@@ -64,23 +77,23 @@ func (c *connection) validate(token []byte) error {
 	if _, err := c.conn.Write(c.request); err != nil {
 		return fmt.Errorf("send a request: %w", err)
 	}
-	body, err := c.answer()
+	answer, err := c.answer()
 	if err != nil {
 		return err
 	}
-	if !bytes.Contains(body, found) {
-		return fmt.Errorf("a good token was answered with %s", bytes.TrimSpace(body))
+	if !bytes.Contains(answer, []byte(c.found)) {
+		return fmt.Errorf("a good token was answered with %s", bytes.TrimSpace(answer))
 	}
 	return nil
 }
 
-// answer reads one answer whole, which has to be 200, and gives its body.
+// answer reads one answer whole, which has to be 200, and gives it.
 func (c *connection) answer() ([]byte, error) {
 	head, body, err := c.exchange()
 	if err == nil && !bytes.HasPrefix(head, statusOK) {
 		err = fmt.Errorf("a validation was answered with %s", bytes.TrimSpace(append(head, body...)))
 	}
-	return body, err
+	return slices.Concat(head, body), err
 }
 
 // exchange reads one answer whole, whatever its status.
@@ -102,11 +115,11 @@ func (c *connection) exchange() (head, body []byte, err error) {
 		if at < 0 {
 			continue
 		}
-		bodyAt = at + len(headEnd)
 		size, err := bodySize(c.in[:at+2])
 		if err != nil {
 			return nil, nil, err
 		}
+		bodyAt = at + len(headEnd)
 		end = bodyAt + size
 	}
 	return c.in[:bodyAt:bodyAt], c.in[bodyAt:end], nil
@@ -125,7 +138,9 @@ func bodySize(head []byte) (int, error) {
 // load drives one server.
 type load struct {
 	addr, bearer string
-	tokens       *holder
+	// dial connects, and says what is sent.
+	dial   func(ctx context.Context, addr, bearer string, width int) (*connection, error)
+	tokens *holder
 	// pick gives, for each connection, the next token to present.
 	pick []func() int
 	// answered counts the answers for each token; it is written with atomics.
@@ -133,7 +148,7 @@ type load struct {
 }
 
 func newLoad(addr, bearer string, tokens *holder, pick func(*rand.Rand, int) func() int) *load {
-	l := &load{addr: addr, bearer: bearer, tokens: tokens, answered: make([]uint32, tokens.len())}
+	l := &load{addr: addr, bearer: bearer, dial: dial, tokens: tokens, answered: make([]uint32, tokens.len())}
 	for i := range connections {
 		l.pick = append(l.pick, pick(rand.New(rand.NewPCG(7, uint64(i))), tokens.len()))
 	}
@@ -159,7 +174,7 @@ func (l *load) run(ctx context.Context, d time.Duration) (sample, error) {
 		}
 	}()
 	for range connections {
-		c, err := dial(ctx, l.addr, l.bearer, l.tokens.width)
+		c, err := l.dial(ctx, l.addr, l.bearer, l.tokens.width)
 		if err != nil {
 			return sample{}, fmt.Errorf("connect to the server under measurement: %w", err)
 		}

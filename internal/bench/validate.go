@@ -36,7 +36,7 @@ func runValidateHTTP(ctx context.Context, b *bench, dir string) (o outcome, cs C
 		return o, nil, err
 	}
 	defer v.n.Shutdown()
-	bareAddr, stop, err := startBareServer()
+	bareAddr, stop, err := startBareServer(answerBare)
 	if err != nil {
 		return o, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -35,6 +36,13 @@ type Config struct {
 	Version string
 	// GitHub takes the messages of GitHub's secret scanning; nil takes none.
 	GitHub *secretscan.Receiver
+	// Issuer is the public URL of the node, by which OAuth names it.
+	Issuer string
+	// ForwardAuthOpen lets everybody ask whether a request may pass, and not only
+	// proxies that show a token of their own.
+	ForwardAuthOpen bool
+	// TrustedProxies are believed where they say that a request came from.
+	TrustedProxies ledger.Proxies
 }
 
 // API serves the interface.
@@ -70,6 +78,10 @@ type call struct {
 	requestID string
 	session   auth.Session
 	status    int
+	// values is the query, once it was checked.
+	values url.Values
+	// wanted are the scopes that a refusal for the lack of scope names.
+	wanted []string
 }
 
 // wrap is what all calls have in common.
@@ -122,6 +134,9 @@ func (c *call) serve() error {
 
 // signIn settles who calls.
 func (c *call) signIn() error {
+	if own := c.route.signIn; own != nil {
+		return own(c)
+	}
 	credentials := c.route.credentials
 	if credentials == nil {
 		credentials = bearer

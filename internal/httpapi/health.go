@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/tokenledger/tokenledger/client/api"
@@ -44,9 +45,19 @@ func metrics(c *call) error {
 // Starting answers every request while the node is not ready yet.
 func Starting() http.Handler {
 	a := &API{Config: Config{Logger: slog.New(slog.DiscardHandler), Observe: func(string, int, time.Duration) {}}}
-	return a.wrap(route{path: "/", access: accessOpen, handle: func(*call) error {
+	rt := route{path: "/", access: accessOpen, handle: func(*call) error {
 		return &commands.Error{Kind: commands.Unavailable, Code: "starting", Detail: "this node is starting: it has not caught up with the stream yet", Hint: "try again shortly"}
-	}})
+	}}
+	answer := a.wrap(rt)
+	rt.fault = oauthFault
+	toOAuth := a.wrap(rt)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/oauth2/") {
+			toOAuth(w, r)
+			return
+		}
+		answer(w, r)
+	})
 }
 
 func describe(c *call) error { return c.tagged("application/json", c.api.document) }

@@ -37,6 +37,8 @@ func openAPI(routes []route) []byte {
 			Responses: d.refusals,
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				"token": {Type: "http", Scheme: "bearer", BearerFormat: "tl_…", Description: "A token of the ledger."},
+				"basic": {Type: "http", Scheme: "basic", Description: "A token's id as the user, and the token as the password."},
+				"proxy": {Type: "apiKey", In: "header", Name: proxyHeader, Description: "A token of the ledger, as in Authorization: Bearer tl_…. Authorization itself is that of the request which is asked about."},
 			},
 		},
 		Paths: map[string]*huma.PathItem{},
@@ -69,8 +71,11 @@ func (d *description) operation(rt *route) *huma.Operation {
 		Summary: rt.summary, Tags: []string{rt.tag()}, Responses: d.answers(rt),
 		Security: []map[string][]string{},
 	}
-	if rt.access != accessOpen {
+	if rt.access != accessOpen && rt.schemes == nil {
 		op.Security = append(op.Security, map[string][]string{"token": {}})
+	}
+	for _, scheme := range rt.schemes {
+		op.Security = append(op.Security, map[string][]string{scheme: {}})
 	}
 	switch {
 	case rt.needs != "":
@@ -173,6 +178,8 @@ var tagTexts = map[string]string{
 	"audit":       "The audit log: questions about the past, and evidence.",
 	"leaks":       "Leaked tokens: report them, and have them end.",
 	"projections": "The read side.",
+	"authorize":   "Forward auth: whether a proxy may let a request pass.",
+	"oauth2":      "OAuth 2.0: introspection and revocation of tokens, for its libraries.",
 	"node":        "The node itself.",
 }
 
@@ -192,17 +199,22 @@ func (d *description) answers(rt *route) map[string]*huma.Response {
 	}
 	all[strconv.Itoa(rt.status)] = ok
 	for _, status := range rt.refusals() {
-		all[strconv.Itoa(status)] = d.refusal(status)
+		all[strconv.Itoa(status)] = d.refusal(rt, status)
 	}
 	return all
 }
 
 // refusal refers to the answer that all routes have in common for the status.
-func (d *description) refusal(status int) *huma.Response {
+func (d *description) refusal(rt *route, status int) *huma.Response {
 	name := strings.ReplaceAll(http.StatusText(status), " ", "")
+	if rt.fault != nil {
+		name = "OAuth" + name
+	}
 	if d.refusals[name] == nil {
 		answer := &huma.Response{Description: refusalTexts[status], Headers: headers(refusalHeaders(status)...)}
-		if status != http.StatusNotModified {
+		if rt.fault != nil {
+			answer.Content = d.content("application/json", api.OAuthError{})
+		} else if status != http.StatusNotModified {
 			answer.Content = d.content("application/problem+json", api.Problem{})
 		}
 		d.refusals[name] = answer

@@ -73,7 +73,7 @@ func (rt *route) headersOut() []string {
 	if rt.tagged {
 		names = append(names, "ETag")
 	}
-	return names
+	return append(names, rt.headers...)
 }
 
 // headersIn are those that a route takes beside the caller's credentials.
@@ -97,6 +97,10 @@ var headerTexts = map[string]string{
 	"Ledger-Seq":           "The stream sequence of the change.",
 	"Idempotency-Replayed": "true where the answer repeats that of an earlier request with the same Idempotency-Key.",
 	"Location":             "The path of the new token's record.",
+	"X-Token-Id":           "The id of the token that the request bears.",
+	"X-Token-Tenant":       "Its tenant.",
+	"X-Token-Name":         "Its name; what is not printable ASCII is escaped as in a URL.",
+	"X-Token-Scopes":       "Its scopes, with spaces between them.",
 	"ETag":                 "Names this state of the answer (RFC 9110).",
 }
 
@@ -114,6 +118,13 @@ func headers(names ...string) map[string]*huma.Header {
 
 // mediaIn and mediaOut are the media types of the bodies.
 func (rt *route) mediaIn() string {
+	if rt.form {
+		return formType
+	}
+	return rt.mediaLines()
+}
+
+func (rt *route) mediaLines() string {
 	if rt.ndjson {
 		return "application/x-ndjson"
 	}
@@ -124,5 +135,5 @@ func (rt *route) mediaOut() string {
 	if rt.media != "" {
 		return rt.media
 	}
-	return rt.mediaIn()
+	return rt.mediaLines()
 }

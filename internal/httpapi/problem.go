@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/internal/wire"
@@ -33,21 +34,30 @@ func (c *call) problem(err error) {
 	h := c.w.Header()
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		h.Set("WWW-Authenticate", challenge(e))
+		h.Set("WWW-Authenticate", challenge(e, c.wanted))
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", "1")
+	}
+	if c.route.fault != nil {
+		mediaType, fault := c.route.fault(c, status, e)
+		body, _ := wire.Marshal(fault)
+		_ = c.write(mediaType, status, body)
+		return
 	}
 	body := wire.Problem(e, status, c.requestID)
 	_ = c.write("application/problem+json", status, body)
 }
 
 // challenge is the WWW-Authenticate header of RFC 6750: no error code where no
-// token was sent.
-func challenge(e *commands.Error) string {
+// token was sent, or the one that is missing is not the bearer's. wanted are the scopes
+// to name.
+func challenge(e *commands.Error, wanted []string) string {
 	const realm = `Bearer realm="tokenledger"`
 	switch {
-	case e.Code == "no_token":
+	case e.Code == "no_token", e.Code == "proxy_not_authenticated":
 		return realm
+	case e.Kind == commands.Forbidden && len(wanted) > 0:
+		return realm + `, error="insufficient_scope", scope="` + strings.Join(wanted, " ") + `"`
 	case e.Kind == commands.Forbidden:
 		return realm + `, error="insufficient_scope"`
 	}

@@ -26,6 +26,8 @@ type route struct {
 	access       access
 	// credentials takes the caller's token out of the request; nil is bearer.
 	credentials func(*call) (secret.Secret, error)
+	// signIn, if set, settles who calls in the place of call.signIn.
+	signIn func(*call) error
 	// needs is the permission that the ledger will ask for; it stands here for
 	// the documentation.
 	needs   commands.Permission
@@ -51,8 +53,16 @@ type route struct {
 	more []int
 	// tagged says that the answer bears an ETag, by which it can be asked for again.
 	tagged bool
+	// headers are those of a success, beside the ones that follow from what it is.
+	headers []string
+	// schemes are the ways to show the caller's token; nil is "token" alone.
+	schemes []string
+	// form says that the body of the request is a form.
+	form bool
 	// media is that of an answer that is no JSON.
-	media  string
+	media string
+	// fault, if set, gives errors a form other than a problem document.
+	fault  func(c *call, status int, e *commands.Error) (mediaType string, body any)
 	handle func(*call) error
 }
 
@@ -102,6 +112,14 @@ func (a *API) routes() []route {
 			summary: "Report leaked tokens. The report is recorded, and the token revoked or suspended, as the ledger's policy says."},
 		{method: post, path: "/v1/leaks/github", access: accessOpen, status: 200, in: []api.GitHubMatch{}, out: []api.GitHubFeedback{}, more: []int{http.StatusNotFound, http.StatusGatewayTimeout}, handle: leaksGitHub,
 			summary: "For GitHub's secret scanning: the body is signed (Github-Public-Key-Identifier, Github-Public-Key-Signature)."},
+		{method: get, path: "/v1/authorize", needs: commands.TokensValidate, status: 200, schemes: []string{"proxy"}, signIn: signInProxy, headers: tokenHeaders, handle: forwardAuth,
+			query: []string{"scope", "site", "tenant"}, summary: "Whether a proxy may let a request pass (forward auth). The proxy's own token is in X-Ledger-Authorization."},
+		{method: post, path: introspectPath, needs: commands.TokensValidate, status: 200, form: true, in: api.IntrospectionRequest{}, out: api.Introspection{}, schemes: []string{"token", "basic"},
+			signIn: signInClient, fault: oauthFault, handle: introspect, summary: "Whether a token is active, and what it is (RFC 7662)."},
+		{method: post, path: revokePath, needs: commands.TokensRevoke, status: 200, form: true, in: api.RevocationRequest{}, writes: true, more: conflict, schemes: []string{"token", "basic"},
+			signIn: signInClient, fault: oauthFault, handle: revokePresented, summary: "Revoke the token that is presented (RFC 7009). A token needs no permission to end itself."},
+		{method: get, path: metadataPath, access: accessOpen, status: 200, out: api.OAuthMetadata{}, handle: oauthMetadata,
+			summary: "Where the endpoints of OAuth are (RFC 8414)."},
 		{method: get, path: "/v1/projections", needs: commands.Admin, status: 200, out: api.ProjectionList{}, handle: projectionStatus,
 			summary: "How far the read side has come."},
 		{method: get, path: "/v1/audit/events", needs: commands.AuditReadScope, status: 200, out: api.AuditEvents{}, handle: auditEvents,

@@ -131,6 +131,7 @@ func (c *call) checkQuery() error {
 	if err != nil {
 		return &commands.Error{Kind: commands.Invalid, Code: "query_invalid", Detail: "the query of the URL cannot be read", Hint: "escape what stands in it, and separate parameters by &"}
 	}
+	c.values = values
 	for name, all := range values {
 		if !slices.Contains(c.route.query, name) {
 			hint := "this call has no parameters"

@@ -54,6 +54,18 @@ type Config struct {
 	FailureLimit int
 	// TLSCert and TLSKey, both or none, are files in PEM.
 	TLSCert, TLSKey string
+	// PublicURL is where clients reach the node, as OAuth names it; empty is the address
+	// of the HTTP listener.
+	PublicURL string
+	// TrustedProxies are the networks, or addresses, of the proxies that are believed
+	// where they say that a request came from.
+	TrustedProxies []string
+	// ForwardAuthOpen has forward auth answer whoever asks, and not only proxies that
+	// show a token of their own.
+	ForwardAuthOpen bool
+	// ExtAuthzListen is the address of the listener for Envoy's ext_authz; empty leaves
+	// it out.
+	ExtAuthzListen string
 	// AllowPlaintext permits a listener off loopback without TLS.
 	AllowPlaintext bool
 	// Policy holds for new tokens, for those that nobody uses, and for those that leak.
@@ -122,7 +134,13 @@ func (cfg *Config) check() error {
 			return misused("--nats-url holds credentials, which every process list would show; give them with --nats-creds")
 		}
 	}
-	for flag, addr := range map[string]string{"--http": cfg.HTTP, "--nats-listen": cfg.NATSListen} {
+	if err := checkPublicURL(cfg.PublicURL); err != nil {
+		return err
+	}
+	if _, err := cfg.proxies(); err != nil {
+		return err
+	}
+	for flag, addr := range map[string]string{"--http": cfg.HTTP, "--nats-listen": cfg.NATSListen, "--ext-authz-listen": cfg.ExtAuthzListen} {
 		if addr == "" || addr == "off" || flag == "--nats-listen" && cfg.NATSURL != "" {
 			continue
 		}

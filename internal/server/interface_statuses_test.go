@@ -62,6 +62,13 @@ func checkAnswer(t *testing.T, o operation, status int, header http.Header, body
 	if status < 400 {
 		return
 	}
+	if strings.HasPrefix(o.path, "/oauth2/") {
+		e := decoded[api.OAuthError](t, body)
+		if header.Get("Content-Type") != "application/json" || e.Error == "" || e.Description == "" || e.Code == "" || e.RequestID != header.Get("X-Request-Id") {
+			t.Errorf("%s: %d with %q %s", o.id, status, header.Get("Content-Type"), body)
+		}
+		return
+	}
 	p := decoded[api.Problem](t, body)
 	if header.Get("Content-Type") != problemMedia(o) || p.Status != status || p.Code == "" || p.Detail == "" || p.Title == "" || p.RequestID != header.Get("X-Request-Id") {
 		t.Errorf("%s: %d with %q %s", o.id, status, header.Get("Content-Type"), body)

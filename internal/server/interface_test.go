@@ -117,11 +117,23 @@ var requests = map[string]func(v victim) asked{
 	"get-v1-audit-key":         func(victim) asked { return asked{path: "/v1/audit/key"} },
 	"get-v1-audit-proofs-seq":  func(v victim) asked { return asked{path: fmt.Sprint("/v1/audit/proofs/", v.token.Seq)} },
 	"get-v1-audit-tile-path":   func(victim) asked { return asked{path: "/v1/audit/tile/0/000.p/1"} },
-	"get-healthz":              func(victim) asked { return asked{path: "/healthz"} },
-	"get-readyz":               func(victim) asked { return asked{path: "/readyz"} },
-	"get-metrics":              func(victim) asked { return asked{path: "/metrics"} },
-	"get-openapi-json":         func(victim) asked { return asked{path: "/openapi.json"} },
+	"get-v1-authorize": func(v victim) asked {
+		return asked{path: "/v1/authorize?scope=orders:read", headers: []string{"Authorization", "Bearer " + v.secret}}
+	},
+	"post-oauth2-introspect": func(v victim) asked {
+		return asked{path: "/oauth2/introspect", body: "token=" + v.secret, headers: []string{"Content-Type", formType}}
+	},
+	"post-oauth2-revoke": func(v victim) asked {
+		return asked{path: "/oauth2/revoke", body: "token=" + v.secret, headers: []string{"Content-Type", formType}}
+	},
+	"get-well-known-oauth-authorization-server": func(victim) asked { return asked{path: "/.well-known/oauth-authorization-server"} },
+	"get-healthz":      func(victim) asked { return asked{path: "/healthz"} },
+	"get-readyz":       func(victim) asked { return asked{path: "/readyz"} },
+	"get-metrics":      func(victim) asked { return asked{path: "/metrics"} },
+	"get-openapi-json": func(victim) asked { return asked{path: "/openapi.json"} },
 }
+
+const formType = "application/x-www-form-urlencoded"
 
 // importOf is the body of an import of keys that nobody has imported before.
 func importOf(lines int) string {
@@ -161,6 +173,10 @@ func (n *node) holding(tenant string, scopes ...string) string {
 // send asks with the token as the caller's own.
 func (n *node) send(o operation, a asked, token string) (int, http.Header, []byte) {
 	n.t.Helper()
+	if o.id == "get-v1-authorize" && token != "" {
+		// Authorization is that of the request which a proxy asks about.
+		return n.ask(o.method, a.path, "", a.body, append(slices.Clone(a.headers), "X-Ledger-Authorization", "Bearer "+token)...)
+	}
 	return n.ask(o.method, a.path, token, a.body, a.headers...)
 }
 

@@ -56,6 +56,7 @@ type Server struct {
 	metrics  *telemetry.Metrics
 	listener net.Listener
 	http     *http.Server
+	extAuthz *extAuthz // nil without a listener for it
 	// stopServing lets the requests that run finish, and takes no more.
 	stopServing func()
 	stopping    atomic.Bool
@@ -92,7 +93,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.openGitHub, s.listen, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.openQuestions, s.open,
+		s.openGitHub, s.listen, s.listenExtAuthz, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.openQuestions, s.open,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -396,14 +397,19 @@ func (s *Server) open(ctx context.Context) error {
 		return err
 	}
 	s.figures()
+	proxies, err := s.cfg.proxies()
+	if err != nil {
+		return err
+	}
 	var handler http.Handler = httpapi.New(httpapi.Config{
 		Ledger: door, Logger: s.cfg.Logger, Observe: s.metrics.Observe, Metrics: s.metrics.Handler(),
 		Ready: s.ready, Healthy: s.healthy, Version: s.cfg.Version, GitHub: s.gitHub,
+		Issuer: s.issuer(), ForwardAuthOpen: s.cfg.ForwardAuthOpen, TrustedProxies: proxies,
 	})
 	s.handler.Store(&handler)
 	// Registered behind the parts below, which are there until the last request has
 	// been answered.
-	s.onStop(func() { s.stopping.Store(true); s.stopServing() })
+	s.onStop(func() { s.stopping.Store(true); s.stopAll() })
 	if err := s.serveNATS(door); err != nil {
 		return err
 	}
@@ -504,7 +510,11 @@ func (s *Server) writeReadyFile() error {
 	if s.cfg.ReadyFile == "" {
 		return nil
 	}
-	content := fmt.Sprintf("{\"http\":%q,\"nats\":%q,\"pid\":%d}\n", s.URL(), s.NATSURL(), os.Getpid())
+	extAuthz := ""
+	if s.extAuthz != nil {
+		extAuthz = fmt.Sprintf("\"ext_authz\":%q,", s.ExtAuthzAddr())
+	}
+	content := fmt.Sprintf("{\"http\":%q,\"nats\":%q,%s\"pid\":%d}\n", s.URL(), s.NATSURL(), extAuthz, os.Getpid())
 	tmp := s.cfg.ReadyFile + ".tmp"
 	if err := os.WriteFile(tmp, []byte(content), 0o644); err != nil {
 		return fmt.Errorf("write the ready file: %w", err)

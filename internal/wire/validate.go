@@ -19,13 +19,22 @@ func ValidateCommand(in api.ValidateItem) (commands.Validate, error) {
 	}
 	if in.ClientIP != "" {
 		var err error
-		// A zone is the name of an interface of the asker's own: of no use here,
-		// and it can be any text.
-		if cmd.ClientIP, err = netip.ParseAddr(in.ClientIP); err != nil || cmd.ClientIP.Zone() != "" {
-			return cmd, &commands.Error{Kind: commands.Invalid, Code: "client_ip_invalid", Detail: "client_ip is not an IP address", Hint: `write "192.0.2.7" or "2001:db8::7", without a port or a zone`}
+		if cmd.ClientIP, err = ClientIP(in.ClientIP); err != nil {
+			return cmd, err
 		}
 	}
 	return cmd, nil
+}
+
+// ClientIP reads the address of a bearer.
+func ClientIP(s string) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(s)
+	// A zone is the name of an interface of the asker's own: of no use here, and it can
+	// be any text.
+	if err != nil || ip.Zone() != "" {
+		return netip.Addr{}, &commands.Error{Kind: commands.Invalid, Code: "client_ip_invalid", Detail: "client_ip is not an IP address", Hint: `write "192.0.2.7" or "2001:db8::7", without a port or a zone`}
+	}
+	return ip, nil
 }
 
 // AppendAnswer writes the [api.ValidateAnswer] of v, as [Marshal] would. This is the
