@@ -49,7 +49,9 @@ type GenerateRequest struct {
 	Site   string   `json:"site,omitempty"`
 	Owner  string   `json:"owner,omitempty"`
 	Scopes []string `json:"scopes,omitempty"`
-	Tenant string   `json:"tenant,omitempty" doc:"The caller's own if left out"`
+	// Role is a name for permissions of the ledger, which are given beside Scopes.
+	Role   string `json:"role,omitempty" enum:"admin,auditor,validator,subscriber"`
+	Tenant string `json:"tenant,omitempty" doc:"The caller's own if left out"`
 	// TTL is a duration such as "90d", "12h" or "1h30m". It excludes ExpiresAt.
 	TTL          string            `json:"ttl,omitempty"`
 	ExpiresAt    *time.Time        `json:"expires_at,omitempty"`
@@ -158,6 +160,7 @@ type ImportLine struct {
 	Site         string            `json:"site,omitempty"`
 	Owner        string            `json:"owner,omitempty"`
 	Scopes       []string          `json:"scopes,omitempty"`
+	Role         string            `json:"role,omitempty" enum:"admin,auditor,validator,subscriber"`
 	Tenant       string            `json:"tenant,omitempty"`
 	TTL          string            `json:"ttl,omitempty"`
 	ExpiresAt    *time.Time        `json:"expires_at,omitempty"`
