@@ -106,11 +106,13 @@ func (a *Authenticator) admit(ctx context.Context, v commands.Verdict, asked com
 		}
 		return Session{}, commands.NotGood()
 	}
-	id := v.Token.ID
+	actor, err := a.Judge.Actor(v)
+	if err != nil {
+		return Session{}, err
+	}
 	return Session{
 		Caller: commands.Caller{
-			Actor:  events.Actor{Type: "token", ID: id.String(), Name: v.Token.Name, TokenID: id},
-			Origin: origin, Tenant: v.Token.Tenant, Scopes: v.Token.Scopes,
+			Actor: actor, Origin: origin, Tenant: v.Token.Tenant, Scopes: v.Token.Scopes,
 		},
 		signedIn: &signedIn{verdict: v, use: use},
 	}, nil
