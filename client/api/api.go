@@ -38,6 +38,8 @@ type Token struct {
 	UseCount     uint64            `json:"use_count"`
 	Metadata     map[string]string `json:"metadata,omitempty"`
 	AllowedCIDRs []string          `json:"allowed_cidrs,omitempty"`
+	// Person is there on a token that is a person's session.
+	Person *Person `json:"person,omitempty"`
 	// Seq is the stream sequence of the last event that changed the record
 	// (uses change the counters alone).
 	Seq uint64 `json:"seq"`

@@ -36,6 +36,10 @@ type serveCmd struct {
 	TLSKey         string `name:"tls-key" env:"TOKENLEDGER_TLS_KEY" placeholder:"FILE" help:"Private key, PEM."`
 	AllowPlaintext bool   `env:"TOKENLEDGER_ALLOW_PLAINTEXT" help:"Listen off loopback without TLS."`
 
+	PublicURL string `name:"public-url" env:"TOKENLEDGER_PUBLIC_URL" placeholder:"URL" help:"Where people and programs reach this node; the listener's own URL if not given."`
+
+	serveSignIn
+
 	PolicyMaxLife life     `env:"TOKENLEDGER_POLICY_MAX_LIFE" placeholder:"90d" help:"The longest life of a new token; then every token has to expire."`
 	PolicyScopes  []string `env:"TOKENLEDGER_POLICY_SCOPES" placeholder:"SCOPE,…" help:"The scopes that new tokens may be given; a trailing * stands for any ending."`
 	PolicyNameMin int      `env:"TOKENLEDGER_POLICY_NAME_MIN" default:"1" placeholder:"N" help:"Fewest characters of a name."`
@@ -86,6 +90,7 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) error {
 		StrictUsage: c.UsageDurability == "strict", UsageWindow: c.UsageWindow, MaxStaleness: c.MaxStaleness,
 		FailureLimit: c.FailureLimit,
 		TLSCert:      c.TLSCert, TLSKey: c.TLSKey, AllowPlaintext: c.AllowPlaintext,
+		PublicURL: c.PublicURL, SignIn: c.signIn(),
 		Policy: commands.Policy{
 			MaxLife: time.Duration(c.PolicyMaxLife), AllowedScopes: c.PolicyScopes,
 			NameLength:   commands.Length{Min: c.PolicyNameMin, Max: c.PolicyNameMax},

@@ -137,9 +137,13 @@ func (a *Authenticator) Still(ctx context.Context, s Session) error {
 }
 
 // Authorize holds the caller against what an operation needs, and gives the
-// tenant that it works on: the one asked for, or else the caller's own.
+// tenant that it works on: the one asked for, or else the caller's own. An operation that
+// needs nothing is open to every caller whose token is good.
 func Authorize(c commands.Caller, need commands.Permission, tenant string) (string, error) {
-	if !c.Holds(need) {
+	switch {
+	case need == "" && c.Actor.TokenID.IsZero():
+		return "", commands.NotGood() // it never signed in
+	case need != "" && !c.Holds(need):
 		return "", &commands.Error{Kind: commands.Forbidden, Code: "permission_missing",
 			Detail: "your token does not hold the permission " + need, Hint: "ask an admin of the ledger for a token that holds it"}
 	}

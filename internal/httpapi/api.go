@@ -35,6 +35,8 @@ type Config struct {
 	Version string
 	// GitHub takes the messages of GitHub's secret scanning; nil takes none.
 	GitHub *secretscan.Receiver
+	// PublicURL is where people and programs reach the node, without a slash at the end.
+	PublicURL string
 }
 
 // API serves the interface.
@@ -69,6 +71,7 @@ type call struct {
 	route     *route
 	requestID string
 	session   auth.Session
+	byCookie  bool // the caller's token came in the cookie of a session
 	status    int
 }
 
@@ -124,7 +127,7 @@ func (c *call) serve() error {
 func (c *call) signIn() error {
 	credentials := c.route.credentials
 	if credentials == nil {
-		credentials = bearer
+		credentials = bearerOrSession
 	}
 	token, err := credentials(c)
 	if err != nil {
@@ -136,7 +139,12 @@ func (c *call) signIn() error {
 	}
 	s, err := c.api.Ledger.SignIn(c.r.Context(), token, c.origin(), c.route.pattern())
 	if err != nil {
+		c.dropCookie(err)
 		return err
+	}
+	if c.byCookie && s.Actor.Type != events.ActorPerson {
+		// A cookie is for people's sessions; any other token there was put there.
+		return errors.Join(c.api.Ledger.Finish(c.r.Context(), s), commands.NotGood())
 	}
 	s.IdempotencyKey = key
 	c.session = s

@@ -37,6 +37,8 @@ func openAPI(routes []route) []byte {
 			Responses: d.refusals,
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				"token": {Type: "http", Scheme: "bearer", BearerFormat: "tl_…", Description: "A token of the ledger."},
+				"session": {Type: "apiKey", In: "cookie", Name: hostPrefix + sessionCookie,
+					Description: "A person's session, in a browser. What changes anything has to come from the ledger's own pages."},
 			},
 		},
 		Paths: map[string]*huma.PathItem{},
@@ -71,6 +73,9 @@ func (d *description) operation(rt *route) *huma.Operation {
 	}
 	if rt.access != accessOpen {
 		op.Security = append(op.Security, map[string][]string{"token": {}})
+		if rt.credentials == nil {
+			op.Security = append(op.Security, map[string][]string{"session": {}})
+		}
 	}
 	switch {
 	case rt.needs != "":
@@ -78,6 +83,8 @@ func (d *description) operation(rt *route) *huma.Operation {
 	case rt.access == accessLocal:
 		op.Description = "Needs any good token, or none on the same machine."
 		op.Security = append(op.Security, map[string][]string{})
+	case rt.access == accessToken:
+		op.Description = "Needs any good token, and no permission."
 	}
 	if rt.in != nil {
 		shape := reflect.TypeOf(rt.in)
@@ -172,6 +179,7 @@ var tagTexts = map[string]string{
 	"tokens":      "Tokens: generate, find, change, end and validate them.",
 	"audit":       "The audit log: questions about the past, and evidence.",
 	"leaks":       "Leaked tokens: report them, and have them end.",
+	"session":     "People: sign in at the issuer, sign out, and who calls.",
 	"projections": "The read side.",
 	"node":        "The node itself.",
 }
@@ -202,7 +210,7 @@ func (d *description) refusal(status int) *huma.Response {
 	name := strings.ReplaceAll(http.StatusText(status), " ", "")
 	if d.refusals[name] == nil {
 		answer := &huma.Response{Description: refusalTexts[status], Headers: headers(refusalHeaders(status)...)}
-		if status != http.StatusNotModified {
+		if status >= http.StatusBadRequest {
 			answer.Content = d.content("application/problem+json", api.Problem{})
 		}
 		d.refusals[name] = answer

@@ -56,6 +56,11 @@ type Config struct {
 	TLSCert, TLSKey string
 	// AllowPlaintext permits a listener off loopback without TLS.
 	AllowPlaintext bool
+	// PublicURL is where clients reach the node, as OAuth names it; empty is the address
+	// of the HTTP listener.
+	PublicURL string
+	// SignIn says how people sign in.
+	SignIn SignIn
 	// Policy holds for new tokens, for those that nobody uses, and for those that leak.
 	Policy commands.Policy
 	// UnusedFirst is how long after the start, at least, the policy on unused tokens is
@@ -114,6 +119,9 @@ func (cfg *Config) check() error {
 	}
 	if err := cfg.Policy.Check(); err != nil {
 		return &UsageError{err.Error()}
+	}
+	if err := errors.Join(checkPublicURL(cfg.PublicURL), cfg.SignIn.check(cfg)); err != nil {
+		return err
 	}
 	for _, part := range strings.Split(cfg.NATSURL, ",") {
 		if u, err := url.Parse(strings.TrimSpace(part)); err != nil {
