@@ -22,6 +22,9 @@ type Generate struct {
 type Labels struct {
 	Name, Site, Owner string
 	Scopes            []string
+	// Role adds its permissions to Scopes. Left out of the fingerprint of a request
+	// that has none, so that a key used before there were roles stays good.
+	Role Role `json:",omitempty"`
 	// TTL counts from now; it excludes ExpiresAt. Zero of both never expires.
 	TTL                  time.Duration
 	ExpiresAt, NotBefore time.Time
@@ -72,7 +75,14 @@ func decideGenerate(p Policy, c Caller, l Labels, now time.Time) (*events.TokenG
 	if err := checkMetadata(l.Metadata); err != nil {
 		return nil, err
 	}
-	if err := p.checkScopes(c, l.Scopes); err != nil {
+	if len(l.Scopes) > maxScopes { // before they are compared with each other
+		return nil, tooManyScopes(len(l.Scopes))
+	}
+	scopes, err := l.withRole()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.checkScopes(c, scopes); err != nil {
 		return nil, err
 	}
 	cidrs, err := checkCIDRs(l.AllowedCIDRs)
@@ -91,7 +101,7 @@ func decideGenerate(p Policy, c Caller, l Labels, now time.Time) (*events.TokenG
 		return nil, err
 	}
 	return &events.TokenGenerated{
-		Name: l.Name, Site: l.Site, Owner: l.Owner, Scopes: distinct(l.Scopes),
+		Name: l.Name, Site: l.Site, Owner: l.Owner, Scopes: scopes,
 		ExpiresAt: expiresAt, NotBefore: notBefore, AllowedCIDRs: cidrs, Metadata: l.Metadata,
 	}, nil
 }

@@ -59,6 +59,8 @@ type Config struct {
 	Log    Log
 	State  State
 	Policy Policy
+	// People says what people who sign in are given.
+	People People
 	// Source is the CloudEvents source of this node's events.
 	Source string
 	// TokenPrefix begins the tokens that are minted; empty takes "tl".
@@ -72,6 +74,7 @@ type Handler struct {
 	log    Log
 	state  State
 	policy Policy
+	people People
 	source string
 	prefix string
 	now    func() time.Time
@@ -95,7 +98,7 @@ type Handler struct {
 // NewHandler gives a handler.
 func NewHandler(cfg Config) *Handler {
 	return &Handler{
-		log: cfg.Log, state: cfg.State, policy: cfg.Policy, source: cfg.Source,
+		log: cfg.Log, state: cfg.State, policy: cfg.Policy, people: cfg.People, source: cfg.Source,
 		prefix: cmp.Or(cfg.TokenPrefix, secret.DefaultPrefix), now: Clock(cfg.Now),
 		importSlots: make(chan struct{}, importsInFlight),
 		hashing:     make(chan struct{}, 1),

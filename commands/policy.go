@@ -98,7 +98,7 @@ func (p Policy) checkLife(now, notBefore, expiresAt time.Time) error {
 // and the rule that nobody grants a permission which he does not hold.
 func (p Policy) checkScopes(caller Caller, scopes []string) error {
 	if len(scopes) > maxScopes {
-		return invalid("too_many_scopes", fmt.Sprintf("%d scopes are more than the %d that a token may have", len(scopes), maxScopes), "give a wider scope, or several tokens")
+		return tooManyScopes(len(scopes))
 	}
 	for _, s := range scopes {
 		if err := checkScope(s); err != nil {
@@ -122,6 +122,10 @@ func (p Policy) checkScopes(caller Caller, scopes []string) error {
 		}
 	}
 	return nil
+}
+
+func tooManyScopes(n int) error {
+	return invalid("too_many_scopes", fmt.Sprintf("%d scopes are more than the %d that a token may have", n, maxScopes), "give a wider scope, or several tokens")
 }
 
 func showTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -48,6 +48,9 @@ func (h *Handler) Rotate(ctx context.Context, c Caller, cmd Rotate) (Generated, 
 }
 
 func decideRotate(p Policy, c Caller, old tokens.Token, cmd Rotate, now time.Time) (*events.TokenGenerated, *events.TokenRevoked, error) {
+	if err := notASession("rotate", old); err != nil {
+		return nil, nil, err
+	}
 	id := old.ID.String()
 	if !old.RotatedTo.IsZero() {
 		return nil, nil, conflict("already_rotated", fmt.Sprintf("cannot rotate %s: it was rotated to %s; nothing was changed", id, old.RotatedTo), "rotate "+old.RotatedTo.String())

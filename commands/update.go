@@ -45,6 +45,9 @@ func (h *Handler) Update(ctx context.Context, c Caller, cmd Update) (Changed, er
 }
 
 func decideUpdate(p Policy, t tokens.Token, cmd Update) (*events.TokenUpdated, error) {
+	if err := notASession("update", t); err != nil {
+		return nil, err
+	}
 	if cmd.Name == nil && cmd.Owner == nil && cmd.Metadata == nil {
 		return nil, invalid("nothing_to_update", "the request names no label", "give name, owner or metadata; for scopes, site or expiry rotate or generate a token")
 	}

@@ -13,14 +13,14 @@ type About struct {
 
 // Actor is who did it.
 type Actor struct {
-	// Type is "token" for a caller that signed in with a ledger token, "system"
-	// for the ledger itself.
+	// Type is "token" for a caller that signed in with a ledger token,
+	// [ActorPerson] for a person, "system" for the ledger itself.
 	Type string `json:"type"`
-	// ID is the token's id, or the node's.
+	// ID is the token's id, the person's ([Person.ID]), or the node's.
 	ID string `json:"id,omitempty"`
-	// Name is the token's name when it acted.
+	// Name is the token's or the person's name when it acted.
 	Name string `json:"name,omitempty"`
-	// TokenID is the token that the actor signed in with.
+	// TokenID is the token that the actor signed in with: of a person, the session.
 	TokenID ulid.ULID `json:"token_id,omitzero"`
 }
 

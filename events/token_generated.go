@@ -30,6 +30,8 @@ type TokenGenerated struct {
 	RotatedFrom ulid.ULID `json:"rotated_from,omitzero"`
 	// Imported tokens are not of the ledger's own format and are found by SHA256.
 	Imported bool `json:"imported,omitempty"`
+	// Person is set on a token that is a person's session: who signed in.
+	Person Person `json:"person,omitzero"`
 }
 
 // Type implements [Data].
@@ -41,6 +43,9 @@ func (d *TokenGenerated) check() error {
 	}
 	if d.Name == "" {
 		return missing("name")
+	}
+	if err := d.Person.check(); err != nil {
+		return within("person", err)
 	}
 	return d.checkToken()
 }
@@ -60,6 +65,7 @@ func (d *TokenGenerated) encode(w *writer) {
 	}
 	w.someULID("rotated_from", d.RotatedFrom)
 	w.someTrue("imported", d.Imported)
+	w.somePerson("person", d.Person)
 	w.close()
 }
 
@@ -88,6 +94,8 @@ func (d *TokenGenerated) decode(r *reader) error {
 			d.RotatedFrom, err = r.ulid()
 		case "imported":
 			d.Imported, err = r.bool()
+		case "person":
+			err = d.Person.decode(r)
 		default:
 			return r.fieldOrSkip(&d.About, key)
 		}

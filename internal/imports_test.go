@@ -92,11 +92,13 @@ var mayImport = []struct {
 	{"internal/backup", []string{"events", "audit", "audit/layout", "internal/archive", "internal/durable", "internal/eventstore", "internal/identity", "internal/offline", "internal/plain"}},
 	{"internal/follower", []string{"events", "audit", "commands", "projections", "internal/eventstore", "internal/identity"}},
 	{"internal/auth", []string{"events", "commands", "commands/secret"}},
-	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "audit", "audit/index", "audit/questions", "internal/auth"}},
+	{"internal/signin", []string{"events", "commands"}},
+	{"internal/signin/signintest", nil},
+	{"internal/ledger", []string{"events", "commands", "commands/secret", "projections", "projections/*", "audit", "audit/index", "audit/questions", "internal/auth", "internal/signin"}},
 	{"internal/secretscan", []string{"commands", "commands/secret"}},
 	// What the transports read and write alike.
 	{"internal/wire", []string{"commands", "commands/secret", "client/api"}},
-	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit", "audit/questions", "internal/auth", "internal/ledger", "internal/secretscan", "internal/wire", "client/api"}},
+	{"internal/httpapi", []string{"events", "commands", "commands/secret", "projections/tokens", "audit", "audit/questions", "internal/auth", "internal/ledger", "internal/secretscan", "internal/signin", "internal/wire", "client/api"}},
 	{"internal/natsapi", []string{"events", "commands", "commands/secret", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
 	{"internal/extauthz", []string{"events", "commands", "commands/secret", "projections/tokens", "internal/auth", "internal/ledger", "internal/wire", "client/api"}},
 	// The composition root knows everything.
@@ -139,6 +141,10 @@ func TestHeavyLibrariesStayInTheirRooms(t *testing.T) {
 		"github.com/danielgtaylor/huma/v2": {"internal/httpapi"},
 		"google.golang.org/grpc":           {"internal/extauthz"},
 		"github.com/envoyproxy/":           {"internal/extauthz"},
+		"github.com/coreos/go-oidc/v3":     {"internal/signin"},
+		"golang.org/x/oauth2":              {"internal/signin"},
+		"github.com/go-jose/go-jose/v4":    {"internal/signin/signintest"},
+		"github.com/zitadel/oidc/v3":       {"internal/signin/signintest"},
 	} {
 		for importPath, p := range packages(t) {
 			name, own := ours(importPath)

@@ -15,7 +15,8 @@ type Query struct {
 	// Tenant is the one whose events are found, unless AllTenants is set.
 	Tenant     string
 	AllTenants bool
-	// Actor is the id, the name or the token id of who did it.
+	// Actor is the id, the name or the token id of who did it; of a person the bare
+	// subject too.
 	Actor string
 	// Token is the one that the event is about, or that the generated one replaces.
 	Token ulid.ULID
@@ -36,7 +37,7 @@ func (q *Query) Matches(r *events.Recorded) bool {
 	if q.To != 0 && r.Seq > q.To {
 		return false
 	}
-	var room [8]term
+	var room [10]term
 	e, _ := entryOf(r, room[:0])
 	return q.matches(&e, q.terms())
 }

@@ -11,7 +11,7 @@ import (
 
 // The dimensions that events are found by.
 const (
-	byActor = 'a' // an id or a name, as the event has it
+	byActor = 'a' // an id, a name or a person's subject, as the event has it
 	byIP    = 'i'
 	byKind  = 'k'
 	bySite  = 's'
@@ -64,6 +64,7 @@ func entryOf(r *events.Recorded, terms []term) (entry, []term) {
 		token(about.TokenID)
 		add(byActor, about.Actor.ID)
 		add(byActor, about.Actor.Name)
+		add(byActor, about.Actor.Subject())
 		if id := about.Actor.TokenID; !id.IsZero() {
 			add(byActor, id.String())
 		}

@@ -12,7 +12,7 @@ import (
 // what they mean.
 const (
 	name    = "audit"
-	version = 1
+	version = 2
 )
 
 // writer writes the rows of one block: it is a projection of the log, in a store of

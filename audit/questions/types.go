@@ -19,7 +19,8 @@ type Scope struct {
 // EventQuery asks for events. Zero fields do not filter; all that are set must hold.
 type EventQuery struct {
 	Scope
-	// Actor is the id of who did it (a token's, a node's), or its name when it acted.
+	// Actor is the id of who did it (a token's, a person's or its bare subject, a node's),
+	// the token that it signed in with, or its name when it acted.
 	Actor string
 	// Token is the token that the event is about.
 	Token ulid.ULID

@@ -38,6 +38,8 @@ type Token struct {
 	UseCount     uint64            `json:"use_count"`
 	Metadata     map[string]string `json:"metadata,omitempty"`
 	AllowedCIDRs []string          `json:"allowed_cidrs,omitempty"`
+	// Person is there on a token that is a person's session.
+	Person *Person `json:"person,omitempty"`
 	// Seq is the stream sequence of the last event that changed the record
 	// (uses change the counters alone).
 	Seq uint64 `json:"seq"`
@@ -49,7 +51,9 @@ type GenerateRequest struct {
 	Site   string   `json:"site,omitempty"`
 	Owner  string   `json:"owner,omitempty"`
 	Scopes []string `json:"scopes,omitempty"`
-	Tenant string   `json:"tenant,omitempty" doc:"The caller's own if left out"`
+	// Role is a name for permissions of the ledger, which are given beside Scopes.
+	Role   string `json:"role,omitempty" enum:"admin,auditor,validator,subscriber"`
+	Tenant string `json:"tenant,omitempty" doc:"The caller's own if left out"`
 	// TTL is a duration such as "90d", "12h" or "1h30m". It excludes ExpiresAt.
 	TTL          string            `json:"ttl,omitempty"`
 	ExpiresAt    *time.Time        `json:"expires_at,omitempty"`
@@ -158,6 +162,7 @@ type ImportLine struct {
 	Site         string            `json:"site,omitempty"`
 	Owner        string            `json:"owner,omitempty"`
 	Scopes       []string          `json:"scopes,omitempty"`
+	Role         string            `json:"role,omitempty" enum:"admin,auditor,validator,subscriber"`
 	Tenant       string            `json:"tenant,omitempty"`
 	TTL          string            `json:"ttl,omitempty"`
 	ExpiresAt    *time.Time        `json:"expires_at,omitempty"`

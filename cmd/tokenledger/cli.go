@@ -16,6 +16,9 @@ import (
 type commandLine struct {
 	Serve      serveCmd      `cmd:"" help:"Run a node."`
 	Token      tokenCmd      `cmd:"" help:"Generate, find, change and end tokens."`
+	Login      loginCmd      `cmd:"" help:"Sign in as a person, with a browser."`
+	Logout     logoutCmd     `cmd:"" help:"End your session."`
+	Whoami     whoamiCmd     `cmd:"" help:"Who you are to the ledger, and what you may."`
 	Validate   validateCmd   `cmd:"" help:"Check the token that comes on standard input."`
 	Audit      auditCmd      `cmd:"" help:"The audit log: evidence of every event."`
 	Projection projectionCmd `cmd:"" help:"The read side of a node."`

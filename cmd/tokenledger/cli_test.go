@@ -113,9 +113,9 @@ func TestGenerateSendsWhatItWasGiven(t *testing.T) {
 		_ = json.NewDecoder(r.Body).Decode(&got)
 		key = r.Header.Get("Idempotency-Key")
 		answer(201, api.Generated{Secret: newToken, Token: sample()})(w, r)
-	}, "", "token", "generate", "shop checkout", "--site", "shop.example", "--owner=ops", "--scope", "a", "--scope", "b,c",
+	}, "", "token", "generate", "shop checkout", "--site", "shop.example", "--owner=ops", "--scope", "a", "--scope", "b,c", "--role", "validator",
 		"--ttl", "90d", "--not-before", "2026-03-01T01:00:00+01:00", "--allow-cidr", "192.0.2.0/24", "--meta", "k=v;w=x", "--meta", "l=m", "--idempotency-key", "once")
-	want := `{shop checkout shop.example ops [a b,c]  90d <nil> 2026-03-01 00:00:00 +0000 UTC [192.0.2.0/24] map[k:v;w=x l:m]}`
+	want := `{shop checkout shop.example ops [a b,c] validator  90d <nil> 2026-03-01 00:00:00 +0000 UTC [192.0.2.0/24] map[k:v;w=x l:m]}`
 	if s := fmt.Sprint(got); s != want || key != "once" {
 		t.Errorf("sent %s with key %q; want %s", s, key, want)
 	}

@@ -28,6 +28,11 @@ func (c *connection) open(m *Main) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.as(token)
+}
+
+// as makes the client for the flags that calls with the token.
+func (c *connection) as(token client.Secret) (*client.Client, error) {
 	if c.Timeout <= 0 {
 		return nil, usage("--timeout must be longer than 0")
 	}

@@ -21,6 +21,9 @@ func record(t api.Token) string {
 	rows.field("owner", t.Owner)
 	rows.field("scopes", strings.Join(t.Scopes, " "))
 	rows.field("status", t.Status)
+	if p := t.Person; p != nil {
+		rows.field("session of", p.Name+" ("+p.Subject+" at "+p.Issuer+")")
+	}
 	rows.field("created", byWhom(&t.CreatedAt, t.CreatedBy))
 	rows.field("not before", when(t.NotBefore))
 	rows.field("expires", when(t.ExpiresAt))

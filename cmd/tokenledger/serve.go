@@ -34,11 +34,13 @@ type serveCmd struct {
 
 	TLSCert         string   `name:"tls-cert" env:"TOKENLEDGER_TLS_CERT" placeholder:"FILE" help:"Certificate chain, PEM."`
 	TLSKey          string   `name:"tls-key" env:"TOKENLEDGER_TLS_KEY" placeholder:"FILE" help:"Private key, PEM."`
-	PublicURL       string   `name:"public-url" env:"TOKENLEDGER_PUBLIC_URL" placeholder:"URL" help:"Where clients reach the node, as its OAuth metadata say; without it the address of --http."`
+	PublicURL       string   `name:"public-url" env:"TOKENLEDGER_PUBLIC_URL" placeholder:"URL" help:"Where people and programs reach the node: its OAuth metadata say so, and issuers send people back there; without it the address of --http."`
 	TrustedProxies  []string `env:"TOKENLEDGER_TRUSTED_PROXIES" placeholder:"CIDR,…" help:"Proxies that are believed, in forward auth, where they say that a request came from."`
 	ForwardAuthOpen bool     `env:"TOKENLEDGER_FORWARD_AUTH_OPEN" help:"Answer forward auth to whoever asks, and not only to proxies that show a token."`
 	ExtAuthzListen  string   `name:"ext-authz-listen" env:"TOKENLEDGER_EXT_AUTHZ_LISTEN" placeholder:"ADDR" help:"Address of a listener for Envoy's ext_authz (gRPC); port 0 picks one."`
 	AllowPlaintext  bool     `env:"TOKENLEDGER_ALLOW_PLAINTEXT" help:"Listen off loopback without TLS."`
+
+	serveSignIn
 
 	PolicyMaxLife life     `env:"TOKENLEDGER_POLICY_MAX_LIFE" placeholder:"90d" help:"The longest life of a new token; then every token has to expire."`
 	PolicyScopes  []string `env:"TOKENLEDGER_POLICY_SCOPES" placeholder:"SCOPE,…" help:"The scopes that new tokens may be given; a trailing * stands for any ending."`
@@ -89,7 +91,7 @@ func (c *serveCmd) Run(ctx context.Context, m *Main) error {
 		BootstrapTokenFile: c.BootstrapTokenFile, ReadyFile: c.ReadyFile, TokenPrefix: c.TokenPrefix,
 		StrictUsage: c.UsageDurability == "strict", UsageWindow: c.UsageWindow, MaxStaleness: c.MaxStaleness,
 		FailureLimit: c.FailureLimit, PublicURL: c.PublicURL, TrustedProxies: c.TrustedProxies,
-		ForwardAuthOpen: c.ForwardAuthOpen, ExtAuthzListen: c.ExtAuthzListen,
+		ForwardAuthOpen: c.ForwardAuthOpen, ExtAuthzListen: c.ExtAuthzListen, SignIn: c.signIn(),
 		TLSCert: c.TLSCert, TLSKey: c.TLSKey, AllowPlaintext: c.AllowPlaintext,
 		Policy: commands.Policy{
 			MaxLife: time.Duration(c.PolicyMaxLife), AllowedScopes: c.PolicyScopes,

@@ -14,6 +14,7 @@ type tokenGenerateCmd struct {
 	Site      string            `help:"The site or system that it is for."`
 	Owner     string            `help:"Who answers for it."`
 	Scope     []string          `sep:"none" placeholder:"SCOPE" help:"What it may be used for; give it again for each."`
+	Role      string            `placeholder:"ROLE" help:"Permissions of the ledger by name, beside the scopes: admin, auditor, validator or subscriber."`
 	Tenant    string            `help:"Tenant; your own if not given."`
 	TTL       string            `name:"ttl" xor:"end" placeholder:"90d" help:"How long it lives, such as 90d, 12h or 1h30m."`
 	ExpiresAt *instant          `xor:"end" placeholder:"TIME" help:"When it expires, such as 2026-03-01T00:00:00Z."`
@@ -34,7 +35,8 @@ func (tokenGenerateCmd) Help() string {
 Example:
 
     tokenledger token generate "shop checkout" --site shop.example --scope orders:read --ttl 90d
-    tokenledger token generate ci --secret-file ci-token --meta team=build`
+    tokenledger token generate ci --secret-file ci-token --meta team=build
+    tokenledger token generate gateway --role validator --secret-file gateway-token`
 }
 
 // Run implements the verb.
@@ -50,7 +52,7 @@ func (c *tokenGenerateCmd) Run(ctx context.Context, m *Main) error {
 	}
 	defer drop()
 	made, err := cl.Generate(ctx, api.GenerateRequest{
-		Name: c.Name, Site: c.Site, Owner: c.Owner, Scopes: c.Scope, Tenant: c.Tenant,
+		Name: c.Name, Site: c.Site, Owner: c.Owner, Scopes: c.Scope, Role: c.Role, Tenant: c.Tenant,
 		TTL: c.TTL, ExpiresAt: c.ExpiresAt.pointer(), NotBefore: c.NotBefore.pointer(),
 		AllowedCIDRs: c.AllowCIDR, Metadata: c.Meta,
 	}, c.options()...)

@@ -119,11 +119,13 @@ func (a *Authenticator) admit(ctx context.Context, v commands.Verdict, asked com
 		}
 		return Session{}, commands.NotGood()
 	}
-	id := v.Token.ID
+	actor, err := a.Judge.Actor(v)
+	if err != nil {
+		return Session{}, err
+	}
 	return Session{
 		Caller: commands.Caller{
-			Actor:  events.Actor{Type: "token", ID: id.String(), Name: v.Token.Name, TokenID: id},
-			Origin: origin, Tenant: v.Token.Tenant, Scopes: v.Token.Scopes,
+			Actor: actor, Origin: origin, Tenant: v.Token.Tenant, Scopes: v.Token.Scopes,
 		},
 		signedIn: &signedIn{verdict: v, use: use},
 	}, nil
@@ -148,9 +150,13 @@ func (a *Authenticator) Still(ctx context.Context, s Session) error {
 }
 
 // Authorize holds the caller against what an operation needs, and gives the
-// tenant that it works on: the one asked for, or else the caller's own.
+// tenant that it works on: the one asked for, or else the caller's own. An operation that
+// needs nothing is open to every caller whose token is good.
 func Authorize(c commands.Caller, need commands.Permission, tenant string) (string, error) {
-	if !c.Holds(need) {
+	switch {
+	case need == "" && c.Actor.TokenID.IsZero():
+		return "", commands.NotGood() // it never signed in
+	case need != "" && !c.Holds(need):
 		return "", &commands.Error{Kind: commands.Forbidden, Code: "permission_missing",
 			Detail: "your token does not hold the permission " + need, Hint: "ask an admin of the ledger for a token that holds it"}
 	}

@@ -59,8 +59,9 @@ func NATSGrant(c commands.Caller, private bool) Grant {
 	return g
 }
 
-// InboxPrefix begins the subjects at which a caller, and no other, may take answers.
-func InboxPrefix(c commands.Caller) string { return "_INBOX_" + c.Actor.ID }
+// InboxPrefix begins the subjects at which a caller, and no other, may take answers. It
+// names the token: a person's own id is no part of a subject.
+func InboxPrefix(c commands.Caller) string { return "_INBOX_" + c.Actor.TokenID.String() }
 
 // Account is a NATS account, seen from that of the node.
 type Account struct {

@@ -5,12 +5,25 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/tokenledger/tokenledger/commands"
 	"github.com/tokenledger/tokenledger/events"
 )
 
 func holder(scopes ...string) commands.Caller {
-	return commands.Caller{Actor: events.Actor{Type: "token", ID: "01K7Q2Z8Y4M6N3P5R7T9V1W3X5"}, Tenant: "acme", Scopes: scopes}
+	const id = "01K7Q2Z8Y4M6N3P5R7T9V1W3X5"
+	return commands.Caller{Actor: events.Actor{Type: "token", ID: id, TokenID: ulid.MustParse(id)}, Tenant: "acme", Scopes: scopes}
+}
+
+// A person's id holds what it likes; in subjects stands the session's.
+func TestAPersonsIDIsNoPartOfASubject(t *testing.T) {
+	c := holder(commands.TokensValidate)
+	want := NATSGrant(c, false)
+	c.Actor.Type, c.Actor.ID = events.ActorPerson, "https://id.example#.>"
+	if got := NATSGrant(c, false); !slices.Equal(got.Subscribe, want.Subscribe) || !slices.Equal(got.Publish, want.Publish) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
 }
 
 func TestWhatACallerMayDoOverNATS(t *testing.T) {

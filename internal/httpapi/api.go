@@ -36,8 +36,9 @@ type Config struct {
 	Version string
 	// GitHub takes the messages of GitHub's secret scanning; nil takes none.
 	GitHub *secretscan.Receiver
-	// Issuer is the public URL of the node, by which OAuth names it.
-	Issuer string
+	// PublicURL is where people and programs reach the node, without a slash at the end. It
+	// is the name of the issuer in OAuth.
+	PublicURL string
 	// ForwardAuthOpen lets everybody ask whether a request may pass, and not only
 	// proxies that show a token of their own.
 	ForwardAuthOpen bool
@@ -77,6 +78,7 @@ type call struct {
 	route     *route
 	requestID string
 	session   auth.Session
+	byCookie  bool // the caller's token came in the cookie of a session
 	status    int
 	// values is the query, once it was checked.
 	values url.Values
@@ -139,7 +141,7 @@ func (c *call) signIn() error {
 	}
 	credentials := c.route.credentials
 	if credentials == nil {
-		credentials = bearer
+		credentials = bearerOrSession
 	}
 	token, err := credentials(c)
 	if err != nil {
@@ -151,7 +153,12 @@ func (c *call) signIn() error {
 	}
 	s, err := c.api.Ledger.SignIn(c.r.Context(), token, c.origin(), c.route.pattern())
 	if err != nil {
+		c.dropCookie(err)
 		return err
+	}
+	if c.byCookie && s.Actor.Type != events.ActorPerson {
+		// A cookie is for people's sessions; any other token there was put there.
+		return errors.Join(c.api.Ledger.Finish(c.r.Context(), s), commands.NotGood())
 	}
 	s.IdempotencyKey = key
 	c.session = s

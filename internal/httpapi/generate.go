@@ -32,7 +32,7 @@ func labelsOf(in api.GenerateRequest) (commands.Labels, error) {
 	}
 	var g given
 	return commands.Labels{
-		Name: in.Name, Site: in.Site, Owner: in.Owner, Scopes: in.Scopes,
+		Name: in.Name, Site: in.Site, Owner: in.Owner, Scopes: in.Scopes, Role: in.Role,
 		TTL: ttl, ExpiresAt: g.time("expires_at", in.ExpiresAt), NotBefore: g.time("not_before", in.NotBefore),
 		AllowedCIDRs: in.AllowedCIDRs, Metadata: in.Metadata,
 	}, g.err

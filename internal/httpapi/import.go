@@ -114,7 +114,7 @@ func importLine(line []byte) (cmd commands.Import, err error) {
 		return cmd, err
 	}
 	labels, err := labelsOf(api.GenerateRequest{
-		Name: in.Name, Site: in.Site, Owner: in.Owner, Scopes: in.Scopes,
+		Name: in.Name, Site: in.Site, Owner: in.Owner, Scopes: in.Scopes, Role: in.Role,
 		TTL: in.TTL, ExpiresAt: in.ExpiresAt, NotBefore: in.NotBefore,
 		AllowedCIDRs: in.AllowedCIDRs, Metadata: in.Metadata,
 	})

@@ -45,7 +45,7 @@ func introspect(c *call) error {
 	return c.json(http.StatusOK, api.Introspection{
 		Active: true, Scope: strings.Join(t.Scopes, " "), ClientID: t.ID.String(), Username: t.Owner, TokenType: "Bearer",
 		ExpiresAt: unix(ends), IssuedAt: unix(t.CreatedAt), NotBefore: unix(t.NotBefore),
-		Subject: t.ID.String(), Audience: t.Site, Issuer: c.api.Issuer, TokenID: t.ID.String(), Tenant: t.Tenant, Name: t.Name,
+		Subject: t.ID.String(), Audience: t.Site, Issuer: c.api.PublicURL, TokenID: t.ID.String(), Tenant: t.Tenant, Name: t.Name,
 	})
 }
 
@@ -76,7 +76,7 @@ func revokePresented(c *call) error {
 // oauthMetadata names the endpoints. Nothing in it is the request's: what a Host header
 // says would send a client's tokens elsewhere.
 func oauthMetadata(c *call) error {
-	issuer := c.api.Issuer
+	issuer := c.api.PublicURL
 	c.w.Header().Set("Cache-Control", "public, max-age=300")
 	return c.json(http.StatusOK, api.OAuthMetadata{
 		Issuer:                issuer,

@@ -39,6 +39,8 @@ func openAPI(routes []route) []byte {
 				"token": {Type: "http", Scheme: "bearer", BearerFormat: "tl_…", Description: "A token of the ledger."},
 				"basic": {Type: "http", Scheme: "basic", Description: "A token's id as the user, and the token as the password."},
 				"proxy": {Type: "apiKey", In: "header", Name: proxyHeader, Description: "A token of the ledger, as in Authorization: Bearer tl_…. Authorization itself is that of the request which is asked about."},
+				"session": {Type: "apiKey", In: "cookie", Name: hostPrefix + sessionCookie,
+					Description: "A person's session, in a browser. What changes anything has to come from the ledger's own pages."},
 			},
 		},
 		Paths: map[string]*huma.PathItem{},
@@ -73,6 +75,9 @@ func (d *description) operation(rt *route) *huma.Operation {
 	}
 	if rt.access != accessOpen && rt.schemes == nil {
 		op.Security = append(op.Security, map[string][]string{"token": {}})
+		if rt.credentials == nil {
+			op.Security = append(op.Security, map[string][]string{"session": {}})
+		}
 	}
 	for _, scheme := range rt.schemes {
 		op.Security = append(op.Security, map[string][]string{scheme: {}})
@@ -83,6 +88,8 @@ func (d *description) operation(rt *route) *huma.Operation {
 	case rt.access == accessLocal:
 		op.Description = "Needs any good token, or none on the same machine."
 		op.Security = append(op.Security, map[string][]string{})
+	case rt.access == accessToken:
+		op.Description = "Needs any good token, and no permission."
 	}
 	if rt.in != nil {
 		shape := reflect.TypeOf(rt.in)
@@ -177,6 +184,7 @@ var tagTexts = map[string]string{
 	"tokens":      "Tokens: generate, find, change, end and validate them.",
 	"audit":       "The audit log: questions about the past, and evidence.",
 	"leaks":       "Leaked tokens: report them, and have them end.",
+	"session":     "People: sign in at the issuer, sign out, and who calls.",
 	"projections": "The read side.",
 	"authorize":   "Forward auth: whether a proxy may let a request pass.",
 	"oauth2":      "OAuth 2.0: introspection and revocation of tokens, for its libraries.",
@@ -214,7 +222,7 @@ func (d *description) refusal(rt *route, status int) *huma.Response {
 		answer := &huma.Response{Description: refusalTexts[status], Headers: headers(refusalHeaders(status)...)}
 		if rt.fault != nil {
 			answer.Content = d.content("application/json", api.OAuthError{})
-		} else if status != http.StatusNotModified {
+		} else if status >= http.StatusBadRequest {
 			answer.Content = d.content("application/problem+json", api.Problem{})
 		}
 		d.refusals[name] = answer

@@ -34,6 +34,7 @@ func (rt *route) refusals() []int {
 
 var refusalTexts = map[int]string{
 	http.StatusNotModified:           "The answer is still the one that If-None-Match names.",
+	http.StatusSeeOther:              "The browser is sent on.",
 	http.StatusBadRequest:            "The request cannot be read, or asks for what cannot be.",
 	http.StatusUnauthorized:          "There is no token, or it is not good.",
 	http.StatusForbidden:             "The token does not hold the permission.",
@@ -52,6 +53,8 @@ func refusalHeaders(status int) []string {
 		return []string{"X-Request-Id", "WWW-Authenticate"}
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		return []string{"X-Request-Id", "Retry-After"}
+	case http.StatusSeeOther:
+		return []string{"X-Request-Id", "Location"}
 	case http.StatusNotModified:
 		return []string{"X-Request-Id", "ETag"}
 	}
@@ -67,7 +70,7 @@ func (rt *route) headersOut() []string {
 	if rt.writes && !rt.keyless {
 		names = append(names, "Idempotency-Replayed")
 	}
-	if rt.status == http.StatusCreated {
+	if rt.status == http.StatusCreated || rt.status == http.StatusSeeOther {
 		names = append(names, "Location")
 	}
 	if rt.tagged {
@@ -96,7 +99,7 @@ var headerTexts = map[string]string{
 	"Retry-After":          "Seconds to wait.",
 	"Ledger-Seq":           "The stream sequence of the change.",
 	"Idempotency-Replayed": "true where the answer repeats that of an earlier request with the same Idempotency-Key.",
-	"Location":             "The path of the new token's record.",
+	"Location":             "The path of the new token's record; where the browser is sent on, that URL.",
 	"X-Token-Id":           "The id of the token that the request bears.",
 	"X-Token-Tenant":       "Its tenant.",
 	"X-Token-Name":         "Its name; what is not printable ASCII is escaped as in a URL.",

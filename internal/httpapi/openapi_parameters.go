@@ -21,7 +21,7 @@ var parameters = map[string]huma.Param{
 	"cursor":         {Description: "The next_cursor of the page before.", Schema: text("")},
 	"limit":          {Description: "The most rows of a page; 100 if left out.", Schema: number(1, 1000)},
 
-	"actor": {Description: "The id of who did it, or its name when it acted.", Schema: text("")},
+	"actor": {Description: "The id of who did it (a person's bare subject too), the token that it signed in with, or its name when it acted.", Schema: text("")},
 	"token": {Description: "The id of the token that the events are about.", Schema: text("")},
 	"ip":    {Description: "The origin of a change, or the address of a use.", Schema: text("")},
 	"kind":  {Description: "The last part of the subject: generated, revoked, used, …", Schema: text("")},
@@ -32,6 +32,15 @@ var parameters = map[string]huma.Param{
 	"time":  {Description: "The moment. One of time and seq is given.", Schema: moments()},
 	"from":  {Description: "Where to begin: for a diff a time or a sequence, for a proof of consistency a number of entries.", Schema: text("")},
 	"to":    {Description: "Where to end, as from.", Schema: text("")},
+
+	"redirect_uri":          {Description: "Where a program on the person's machine listens: http://127.0.0.1:PORT/… or http://[::1]:PORT/….", Schema: text("")},
+	"state":                 {Description: "Given back as it is, so that an answer is known to belong to its question.", Schema: text("")},
+	"code_challenge":        {Description: "base64url of the SHA-256 of the program's verifier (RFC 7636).", Schema: text(`^[0-9A-Za-z_-]{43}$`)},
+	"code_challenge_method": {Description: "How the challenge was made.", Schema: oneOf("S256")},
+	"code":                  {Description: "The issuer's code, good once.", Schema: text("")},
+	"iss":                   {Description: "The issuer that answers (RFC 9207).", Schema: text("")},
+	"error":                 {Description: "The issuer's code for why it did not sign the person in.", Schema: text("")},
+	"error_description":     {Description: "The issuer's words for that; they are not shown.", Schema: text("")},
 
 	"Idempotency-Key": {Description: "Names this request, so that a repeat of it takes effect once.", Schema: &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(255)}},
 	"If-None-Match":   {Description: "ETags that the caller has seen; 304 if the answer is one of them.", Schema: text("")},

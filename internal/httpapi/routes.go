@@ -77,7 +77,7 @@ func (rt *route) pattern() string {
 func (a *API) routes() []route {
 	const get, post, patch = http.MethodGet, http.MethodPost, http.MethodPatch
 	conflict := []int{http.StatusConflict}
-	return []route{
+	return append(sessionRoutes(), []route{
 		{method: post, path: "/v1/tokens", needs: commands.TokensWrite, status: 201, in: api.GenerateRequest{}, out: api.Generated{}, writes: true, more: conflict, handle: generate,
 			summary: "Generate a token. The answer is the only time its secret is seen."},
 		{method: get, path: "/v1/tokens", tagged: true, needs: commands.TokensRead, status: 200, out: api.TokenList{}, handle: list,
@@ -151,5 +151,5 @@ func (a *API) routes() []route {
 			summary: "Figures in the Prometheus text format."},
 		{method: get, path: "/openapi.json", access: accessLocal, tagged: true, status: 200, media: "application/json", handle: describe,
 			summary: "This document."},
-	}
+	}...)
 }

@@ -29,6 +29,9 @@ func record(t tokens.Record, now time.Time) api.Token {
 		LastUsedAt: timeOrNone(t.LastUsedAt), LastUsedIP: t.LastUsedIP, UseCount: t.UseCount,
 		Metadata: t.Metadata, Seq: t.Seq,
 	}
+	if p := t.Person; !p.IsZero() {
+		out.Person = &api.Person{Issuer: p.Issuer, Subject: p.Subject, Name: p.Name}
+	}
 	for _, p := range t.AllowedCIDRs {
 		out.AllowedCIDRs = append(out.AllowedCIDRs, p.String())
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/tokenledger/tokenledger/commands/secret"
 	"github.com/tokenledger/tokenledger/events"
 	"github.com/tokenledger/tokenledger/internal/auth"
+	"github.com/tokenledger/tokenledger/internal/signin"
 	"github.com/tokenledger/tokenledger/projections"
 )
 
@@ -47,6 +48,8 @@ type Config struct {
 	Log         *audit.Log
 	VerifierKey string
 	Questions   *questions.Asker
+	// People is how people sign in; nil where they cannot.
+	People *signin.Party
 }
 
 // Ledger is the door.

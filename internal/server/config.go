@@ -54,7 +54,7 @@ type Config struct {
 	FailureLimit int
 	// TLSCert and TLSKey, both or none, are files in PEM.
 	TLSCert, TLSKey string
-	// PublicURL is where clients reach the node, as OAuth names it; empty is the address
+	// PublicURL is where people and programs reach the node, as OAuth names it; empty is the address
 	// of the HTTP listener.
 	PublicURL string
 	// TrustedProxies are the networks, or addresses, of the proxies that are believed
@@ -68,6 +68,8 @@ type Config struct {
 	ExtAuthzListen string
 	// AllowPlaintext permits a listener off loopback without TLS.
 	AllowPlaintext bool
+	// SignIn says how people sign in.
+	SignIn SignIn
 	// Policy holds for new tokens, for those that nobody uses, and for those that leak.
 	Policy commands.Policy
 	// UnusedFirst is how long after the start, at least, the policy on unused tokens is
@@ -126,6 +128,9 @@ func (cfg *Config) check() error {
 	}
 	if err := cfg.Policy.Check(); err != nil {
 		return &UsageError{err.Error()}
+	}
+	if err := cfg.SignIn.check(cfg); err != nil {
+		return err
 	}
 	for _, part := range strings.Split(cfg.NATSURL, ",") {
 		if u, err := url.Parse(strings.TrimSpace(part)); err != nil {

@@ -31,7 +31,8 @@ func (n *node) ask(method, path, token, body string, headers ...string) (int, ht
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	res, err := http.DefaultClient.Do(req)
+	as := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := as.Do(req)
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -80,6 +80,7 @@ type victim struct {
 	tenant string
 	token  api.Token
 	secret string
+	n      *node
 }
 
 // requests gives, for every operation, one that succeeds for a caller who may.
@@ -107,6 +108,11 @@ var requests = map[string]func(v victim) asked{
 		body := "[" + match(v.secret, "https://a.example") + "]"
 		return asked{path: "/v1/leaks/github", body: body, headers: []string{"Github-Public-Key-Identifier", gitHubKeyID, "Github-Public-Key-Signature", signBody(walkKey(), body)}}
 	},
+	"get-v1-session-login":     func(victim) asked { return asked{path: "/v1/session/login"} },
+	"get-v1-session-callback":  func(v victim) asked { return v.comingBack("anil") },
+	"post-v1-session-token":    func(v victim) asked { return v.redeeming() },
+	"get-v1-session":           func(victim) asked { return asked{path: "/v1/session"} },
+	"post-v1-session-logout":   func(v victim) asked { return asked{path: "/v1/session/logout", headers: v.sessionHeader()} },
 	"get-v1-projections":       func(victim) asked { return asked{path: "/v1/projections"} },
 	"get-v1-audit-events":      func(v victim) asked { return asked{path: "/v1/audit/events?limit=1000&token=" + v.token.ID} },
 	"post-v1-audit-trace":      func(v victim) asked { return asked{path: "/v1/audit/trace", body: `{"token":"` + v.token.ID + `"}`} },
@@ -160,7 +166,7 @@ func (n *node) newVictim(tenant string) victim {
 	tok, secret := generate(n.t, n.client(), api.GenerateRequest{
 		Name: "victim of " + tenant, Site: "victim-" + fresh()[3:29] + ".example", Owner: "victim's owner", Tenant: tenant, TTL: "1d", Scopes: []string{"orders:read"},
 	})
-	return victim{tenant, tok, secret}
+	return victim{tenant, tok, secret, n}
 }
 
 // holding gives a token of the tenant with the scopes.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tokenledger/tokenledger/client"
+	"github.com/tokenledger/tokenledger/internal/signin/signintest"
 )
 
 // binary builds the program once for all tests of the package.
@@ -53,6 +54,7 @@ type node struct {
 	token     string
 	log       *nodeLog
 	exited    chan error
+	issuer    *signintest.Issuer // nil where people cannot sign in
 }
 
 func newNode(t *testing.T, args ...string) *node {

@@ -32,6 +32,7 @@ import (
 	"github.com/tokenledger/tokenledger/internal/natscreds"
 	"github.com/tokenledger/tokenledger/internal/natsserver"
 	"github.com/tokenledger/tokenledger/internal/secretscan"
+	"github.com/tokenledger/tokenledger/internal/signin"
 	"github.com/tokenledger/tokenledger/internal/telemetry"
 	"github.com/tokenledger/tokenledger/internal/usage"
 	"github.com/tokenledger/tokenledger/projections"
@@ -68,6 +69,7 @@ type Server struct {
 	index     *index.Index
 	questions *questions.Asker
 
+	people      *signin.Party // nil where people cannot sign in
 	subscribers subscribers
 	// undo takes the node apart, last part first.
 	undo []func()
@@ -93,7 +95,7 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		s.openGitHub, s.listen, s.listenExtAuthz, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.openQuestions, s.open,
+		s.openGitHub, s.listen, s.listenExtAuthz, s.openSignIn, s.openData, s.openAudit, s.openReadModel, s.connect, s.createOrJoin, s.follow, s.recoverUses, s.openQuestions, s.open,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -381,12 +383,16 @@ func (s *Server) open(ctx context.Context) error {
 	judge := commands.NewJudge(state, s.cfg.Now, s.follower.AsOf, s.follower.CatchUp)
 	node := events.Actor{Type: "system", ID: s.identity.Node, Name: "tokenledger"}
 	uses := recorder{s.uses, s.metrics.Verdicts(verdicts())}
+	people, err := s.cfg.SignIn.people()
+	if err != nil {
+		return err
+	}
 	door := ledger.New(ledger.Config{
 		Handler: commands.NewHandler(commands.Config{
-			Log: commandLog{s.publish}, State: state, Policy: s.cfg.Policy, Source: s.source, TokenPrefix: s.cfg.TokenPrefix, Now: s.cfg.Now,
+			Log: commandLog{s.publish}, State: state, Policy: s.cfg.Policy, People: people, Source: s.source, TokenPrefix: s.cfg.TokenPrefix, Now: s.cfg.Now,
 		}),
 		Judge: judge, State: state, Uses: uses, Freshness: s.follower, Runner: s.runner, Now: now, Logger: s.cfg.Logger,
-		Log: s.audit, VerifierKey: s.identity.PublicKey, Questions: s.questions,
+		Log: s.audit, VerifierKey: s.identity.PublicKey, Questions: s.questions, People: s.people,
 		Auth: &auth.Authenticator{Judge: judge, Uses: uses, Node: node, Now: now, Failures: auth.NewFailures(s.cfg.FailureLimit)},
 	})
 	s.ledger.Store(door)
@@ -403,8 +409,8 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	var handler http.Handler = httpapi.New(httpapi.Config{
 		Ledger: door, Logger: s.cfg.Logger, Observe: s.metrics.Observe, Metrics: s.metrics.Handler(),
-		Ready: s.ready, Healthy: s.healthy, Version: s.cfg.Version, GitHub: s.gitHub,
-		Issuer: s.issuer(), ForwardAuthOpen: s.cfg.ForwardAuthOpen, TrustedProxies: proxies,
+		Ready: s.ready, Healthy: s.healthy, Version: s.cfg.Version, GitHub: s.gitHub, PublicURL: s.issuer(),
+		ForwardAuthOpen: s.cfg.ForwardAuthOpen, TrustedProxies: proxies,
 	})
 	s.handler.Store(&handler)
 	// Registered behind the parts below, which are there until the last request has

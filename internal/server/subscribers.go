@@ -30,12 +30,13 @@ func (s *Server) admitSubscriber(token, remoteAddr string) (natsserver.Permissio
 	// whose tokens came here for something.
 	may := auth.NATSGrant(session.Caller, true)
 	if may.None() {
-		return natsserver.Permissions{}, errors.New("token " + session.Actor.ID + " holds no permission to subscribe or to validate")
+		return natsserver.Permissions{}, errors.New("token " + session.Actor.TokenID.String() + " holds no permission to subscribe or to validate")
 	}
 	if err := door.Finish(ctx, session); err != nil {
 		return natsserver.Permissions{}, err
 	}
 	s.subscribers.add(session.Actor.TokenID)
 	account := natsserver.Account(auth.NATSAccount(session.Caller))
-	return natsserver.Permissions{Name: session.Actor.ID, Account: &account, Subscribe: may.Subscribe, Publish: may.Publish}, nil
+	// The token, and not whoever acts with it: a person can have several sessions.
+	return natsserver.Permissions{Name: session.Actor.TokenID.String(), Account: &account, Subscribe: may.Subscribe, Publish: may.Publish}, nil
 }

@@ -189,6 +189,9 @@ func (s *story) draw(t *rapid.T) events.Data {
 			d.AllowedCIDRs = []string{"10.0.0.0/8", "nonsense"}
 			d.Metadata = map[string]string{"b": "2", "a": "1"}
 		}
+		if rapid.IntRange(0, 3).Draw(t, "session") == 0 {
+			d.Person = events.Person{Issuer: "https://id.example", Subject: word.Draw(t, "subject") + "1"}
+		}
 		return d
 	case 3, 4, 5:
 		node := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "node")

@@ -71,7 +71,7 @@ func (t *Token) generated(r events.Recorded, d *events.TokenGenerated) bool {
 	}
 	*t = Token{
 		ID: d.TokenID, Tenant: r.Event.Tenant, Name: d.Name, Site: d.Site, Owner: d.Owner,
-		Scopes: d.Scopes, Hash: d.SHA256, Imported: d.Imported,
+		Scopes: d.Scopes, Hash: d.SHA256, Imported: d.Imported, Person: d.Person,
 		CreatedAt: r.Event.Time, CreatedBy: d.Actor.TokenID, CreatedSeq: r.Seq,
 		ExpiresAt: d.ExpiresAt, NotBefore: d.NotBefore, RotatedFrom: d.RotatedFrom,
 		Metadata: d.Metadata, AllowedCIDRs: parseCIDRs(d.AllowedCIDRs),

@@ -14,7 +14,7 @@ import (
 // or to what they mean.
 const (
 	Name    = "tokens"
-	Version = 2
+	Version = 3
 )
 
 // DefaultCacheBytes holds what validation needs of about a million tokens.

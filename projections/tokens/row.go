@@ -13,7 +13,7 @@ import (
 
 // rowVersion begins every record row. A change to the encoding takes a new one, and
 // a new [Version] of the projection.
-const rowVersion = 1
+const rowVersion = 2
 
 // What a record has is said by flags; what it lacks takes no bytes.
 const (
@@ -30,6 +30,7 @@ const (
 	hasRotatedFrom
 	hasRotatedTo
 	hasMetadata
+	hasPerson
 )
 
 func (t *Token) flags() (f uint64) {
@@ -50,6 +51,7 @@ func (t *Token) flags() (f uint64) {
 		{hasRotatedFrom, !t.RotatedFrom.IsZero()},
 		{hasRotatedTo, !t.RotatedTo.IsZero()},
 		{hasMetadata, len(t.Metadata) > 0},
+		{hasPerson, !t.Person.IsZero()},
 	} {
 		if has.is {
 			f |= has.flag
@@ -121,6 +123,9 @@ func appendRest(b []byte, t *Token, f uint64) []byte {
 			b = appendString(appendString(b, k), t.Metadata[k])
 		}
 	}
+	if f&hasPerson != 0 {
+		b = appendString(appendString(appendString(b, t.Person.Issuer), t.Person.Subject), t.Person.Name)
+	}
 	return b
 }
 
@@ -160,6 +165,7 @@ func (r *rowReader) head(c *Credential) (flags uint64, err error) {
 	}
 	c.Suspended = f&hasSuspended != 0
 	c.Imported = f&hasImported != 0
+	c.Person = f&hasPerson != 0
 	if r.bad {
 		return 0, r.end("token")
 	}
@@ -208,6 +214,11 @@ func decodeToken(id ulid.ULID, row string, t *Token) error {
 			k := r.string()
 			t.Metadata[k] = r.string()
 		}
+	}
+	if f&hasPerson != 0 {
+		t.Person = events.Person{Issuer: r.string(), Subject: r.string(), Name: r.string()}
+		// A session that does not say whose is damaged: it must not pass for nobody's.
+		r.bad = r.bad || t.Person.IsZero()
 	}
 	if err := r.end("token"); err != nil {
 		*t = Token{}

@@ -45,6 +45,9 @@ func drawToken(t *rapid.T) Token {
 	if tok.Suspended = rapid.Bool().Draw(t, "suspended"); tok.Suspended {
 		tok.SuspendedAt, tok.SuspendReason = time.Unix(1, 2).UTC(), text.Draw(t, "why")
 	}
+	if rapid.Bool().Draw(t, "session") {
+		tok.Person = events.Person{Issuer: "https://" + text.Draw(t, "issuer"), Subject: text.Draw(t, "subject"), Name: text.Draw(t, "person")}
+	}
 	for range rapid.IntRange(0, 3).Draw(t, "networks") {
 		tok.AllowedCIDRs = append(tok.AllowedCIDRs, rapid.SampledFrom([]netip.Prefix{
 			netip.MustParsePrefix("10.1.2.3/8"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("::ffff:1.2.3.4/128"), {},
@@ -126,6 +129,8 @@ func FuzzDecodeToken(f *testing.F) {
 	f.Add(row)
 	f.Add(row[:head])
 	row, _ = appendToken(nil, &Token{})
+	f.Add(row)
+	row, _ = appendToken(nil, &Token{Person: events.Person{Issuer: "https://id.example", Subject: "s"}})
 	f.Add(row)
 	f.Add([]byte{rowVersion + 1})
 	f.Add([]byte{})

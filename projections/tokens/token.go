@@ -27,6 +27,8 @@ type Token struct {
 	Hash events.Digest
 	// Imported tokens are not of the ledger's own format and are found by Hash.
 	Imported bool
+	// Person is who signed in, if the token is a person's session.
+	Person events.Person
 
 	CreatedAt time.Time
 	// CreatedBy is the token that its maker signed in with; zero for the system.
@@ -74,6 +76,8 @@ type Credential struct {
 	RevokedAt    time.Time
 	Suspended    bool
 	Imported     bool
+	// Person says that the token is a person's session; its record says whose.
+	Person bool
 }
 
 // Record is a token with its uses.
@@ -132,7 +136,7 @@ func (t *Token) Credential() Credential {
 		ID: t.ID, Hash: t.Hash, Tenant: t.Tenant, Name: t.Name, Site: t.Site,
 		Scopes: t.Scopes, AllowedCIDRs: t.AllowedCIDRs,
 		ExpiresAt: t.ExpiresAt, NotBefore: t.NotBefore, RevokedAt: t.RevokedAt,
-		Suspended: t.Suspended, Imported: t.Imported,
+		Suspended: t.Suspended, Imported: t.Imported, Person: !t.Person.IsZero(),
 	}
 }
 
