@@ -17,7 +17,7 @@ func TestABulkRevocationOfAnySize(t *testing.T) {
 	n := newNode(t)
 	n.start()
 	c := n.client()
-	const many = 12_500
+	const many = 3_500 // more than a batch, and more than an answer lists
 	importMany(t, n, "leaked", 0, many)
 	kept, _ := generate(t, c, api.GenerateRequest{Name: "kept", Site: "other"})
 	req := api.BulkRevokeRequest{Filter: api.Filter{Site: "leaked"}, ReasonCode: "leaked", DryRun: true}
