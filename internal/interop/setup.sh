@@ -32,8 +32,19 @@ node() {
 	touch "$mark"
 }
 
+# program NAME MODULE VERSION: a program of that Go module, as bin/tools/NAME-VERSION.
+program() {
+	local tools="$PWD/../../bin/tools"
+	[ -x "$tools/$1-$3" ] && return
+	mkdir -p "$tools"
+	GOBIN="$tools" go install "$2@$3"
+	mv "$tools/$1" "$tools/$1-$3"
+}
+
 debian nginx nginx
 debian caddy caddy
 debian node nodejs
 debian npm npm
 node openid-client
+node redocly
+program nats github.com/nats-io/natscli/nats v0.5.0
