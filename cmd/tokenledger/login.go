@@ -57,8 +57,8 @@ func (c *loginCmd) Run(ctx context.Context, m *Main) error {
 	waiting, cancel := context.WithTimeout(ctx, c.Wait)
 	defer cancel()
 	in, err := cl.SignIn(waiting, client.SignInRequest{Tenant: c.Tenant, Open: func(url string) error {
-		m.note("Sign in here, with a browser of this machine:\n")
-		fmt.Fprintf(m.Stderr, "    %s\n\n", url)
+		m.note("Sign in here, with a browser of this machine:")
+		fmt.Fprintf(m.Stderr, "\n    %s\n\n", url)
 		if !c.NoBrowser {
 			openBrowser(ctx, url)
 		}
