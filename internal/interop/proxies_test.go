@@ -228,7 +228,8 @@ func TestProxiesGuardAnUpstream(t *testing.T) {
 			} {
 				before := u.requests.Load()
 				status, sent := from(t, tc.ip, addr, get("/api/orders?scope=stock:write", append(tc.headers,
-					"X-Token-Id: forged", "X-Token-Tenant: forged", "x-token-name: forged", "X-Token-Scopes: forged", "X_Token_Id: forged")...))
+					"X-Token-Id: forged", "X-Token-Tenant: forged", "x-token-name: forged", "X-Token-Scopes: forged", "X_Token_Id: forged",
+					"X-Token_Id: forged", "X_Token-Id: forged")...))
 				// Proxies may refuse by themselves what the ledger would.
 				if status != tc.want && (tc.want != 401 || status != 400) {
 					t.Errorf("%s: %d, want %d", tc.what, status, tc.want)
@@ -248,6 +249,11 @@ func TestProxiesGuardAnUpstream(t *testing.T) {
 						t.Errorf("the upstream was sent %v", sent)
 					}
 				}
+			}
+
+			status, sent := from(t, "127.0.0.4", addr, get("/api/orders", bearer(goodSecret), "Connection: close, X-Token-Id, X-Token-Tenant, X-Token-Name, X-Token-Scopes"))
+			if status == 200 && (sent.Get("X-Token-Id") != good.ID || sent.Get("X-Token-Tenant") == "" || sent.Get("X-Token-Scopes") == "" || sent.Get("X-Token-Name") == "") {
+				t.Errorf("a client had the ledger's headers dropped: %v", sent)
 			}
 
 			n.revoke(good.ID)
